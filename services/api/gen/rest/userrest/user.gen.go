@@ -103,6 +103,8 @@ type UserList struct {
 
 // Workspace defines model for Workspace.
 type Workspace struct {
+	Id string `json:"id"`
+
 	// SignUp Whether people may sign up by themselves.
 	SignUp WorkspaceSignUp `json:"signUp"`
 	Slug   string          `json:"slug"`
