@@ -42,3 +42,18 @@ func (h tracedHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 func (h tracedHandler) WithGroup(name string) slog.Handler {
 	return tracedHandler{h.Handler.WithGroup(name)}
 }
+
+type logKey struct{}
+
+// WithLog puts the service's logger into ctx, for code that is shared by services and is handed nothing but a request.
+func WithLog(ctx context.Context, log *slog.Logger) context.Context {
+	return context.WithValue(ctx, logKey{}, log)
+}
+
+// LogFrom is the logger that WithLog put into ctx. Without one it is slog's default, so that no failure goes unheard.
+func LogFrom(ctx context.Context) *slog.Logger {
+	if log, ok := ctx.Value(logKey{}).(*slog.Logger); ok {
+		return log
+	}
+	return slog.Default()
+}
