@@ -1,0 +1,96 @@
+package pgtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"testing"
+
+	"noteworks.dev/services/internal/embeddedpg"
+)
+
+// EnvURL names a running server by its superuser's URL, so that many test processes share it.
+const EnvURL = "NOTEWORKS_TEST_POSTGRES"
+
+// shared is the one global of the package: a server per process is the point of it.
+//
+//nolint:gochecknoglobals // see above
+var shared = sync.OnceValues(findOrStart)
+
+func sharedServer(t testing.TB) *cluster {
+	t.Helper()
+	c, err := shared()
+	if err != nil {
+		t.Fatalf("PostgreSQL for the tests: %v", err)
+	}
+	return c
+}
+
+func findOrStart() (*cluster, error) {
+	if url := os.Getenv(EnvURL); url != "" {
+		return &cluster{adminURL: url}, nil
+	}
+	dir, err := openTempDir()
+	if err != nil {
+		return nil, err
+	}
+	// No test owns it: it ends with the process.
+	server, err := embeddedpg.Start(context.Background(), embeddedpg.Config{DataDir: dir + "/data", Settings: embeddedpg.ForTests()})
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	alive, err := removeAfterExit(dir, server.DataDir(), server.SocketDir())
+	return &cluster{adminURL: server.AdminURL(), alive: alive}, err
+}
+
+// removeAfterExit leaves a shell behind that waits for the end of this process, however it ends, and removes the directories. What it returns
+// must stay reachable: once it is collected, its end looks like this process's.
+func removeAfterExit(dirs ...string) (io.Closer, error) {
+	const script = `cat >/dev/null; for try in 1 2 3 4 5 6 7 8 9; do rm -rf "$@" 2>/dev/null && exit; sleep 0.3; done`
+	cmd := exec.Command("sh", append([]string{"-c", script, "sh"}, dirs...)...) //nolint:gosec,noctx // it outlives every context on purpose
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	alive, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("clean-up of the test server: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("clean-up of the test server: %w", err)
+	}
+	return alive, nil
+}
+
+// openTempDir makes a directory that the account PostgreSQL runs as can walk through.
+func openTempDir() (string, error) {
+	dir, err := os.MkdirTemp("", "noteworks-test-")
+	if err != nil {
+		return "", fmt.Errorf("directory for the test server: %w", err)
+	}
+	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // see above
+		return "", errors.Join(err, os.RemoveAll(dir))
+	}
+	return dir, nil
+}
+
+func stopAndRemove(server *embeddedpg.Server, dir string) error {
+	ctx, cancel := background()
+	defer cancel()
+	return errors.Join(server.Stop(ctx), os.RemoveAll(server.DataDir()), os.RemoveAll(dir))
+}
+
+// Run starts a server, calls do with its superuser's URL, and cleans up. It is what pgtest/run does around a command.
+func Run(ctx context.Context, do func(url string) error) error {
+	dir, err := openTempDir()
+	if err != nil {
+		return err
+	}
+	server, err := embeddedpg.Start(ctx, embeddedpg.Config{DataDir: dir + "/data", Settings: embeddedpg.ForTests()})
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(dir))
+	}
+	return errors.Join(do(server.AdminURL()), stopAndRemove(server, dir))
+}
