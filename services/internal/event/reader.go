@@ -1,0 +1,313 @@
+package event
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ReaderConfig says what to read, and under which durable name: readers of one name share the work.
+type ReaderConfig struct {
+	Stream, Consumer string
+	// Filter narrows the stream to a subject, "" is all of it.
+	Filter string
+	// AckWait is how long a delivery may go without a sign of life before it is made again, 0 for 5 s.
+	AckWait time.Duration
+	// MaxPending is how many deliveries may be unacknowledged at a time, 0 for 1024.
+	MaxPending int
+
+	ackNone bool // nothing is to be acknowledged, or given back
+}
+
+const (
+	defaultAckWait    = 5 * time.Second
+	defaultMaxPending = 1024
+	pullMessages      = 256
+	pullExpiry        = 10 * time.Second
+	pullHeartbeat     = time.Second
+)
+
+// Mark is the newest message that took effect: where, and which. A stream that still has this message at this place has not changed
+// before it, because the cursor tells which events went before.
+type Mark struct {
+	Seq             uint64
+	EventID, Cursor string
+}
+
+// Marks keeps the mark of one consumer where its effects are kept. A nil Marks trusts the stream.
+type Marks interface {
+	// Load answers the zero Mark when nothing took effect yet.
+	Load(context.Context) (Mark, error)
+	// Forget is called before the consumer starts over because the stream is another one. Load then answers zero.
+	Forget(context.Context) error
+}
+
+// Errors of Open that end by themselves.
+var (
+	// ErrNoStream says that the stream does not exist yet: its owner makes it.
+	ErrNoStream = errors.New("the stream does not exist")
+	// ErrSessionOver says that the connection or the consumer is gone: open again.
+	ErrSessionOver = errors.New("session over")
+)
+
+// Reader is a durable consumer of a stream.
+type Reader struct {
+	bus   *Bus
+	cfg   ReaderConfig
+	marks Marks
+}
+
+// Reader returns a reader; it asks NATS nothing before Open.
+func (b *Bus) Reader(cfg ReaderConfig, marks Marks) *Reader {
+	if cfg.AckWait <= 0 {
+		cfg.AckWait = defaultAckWait
+	}
+	if cfg.MaxPending <= 0 {
+		cfg.MaxPending = defaultMaxPending
+	}
+	return &Reader{bus: b, cfg: cfg, marks: marks}
+}
+
+// Open waits for a connection and begins to read where the consumer stands. If the stream is no longer the one that was read so far (it was lost
+// and refilled), or the mark is behind the consumer (the database was restored), the consumer starts over: all its messages come
+// again, and the caller knows by their ids which took effect.
+func (r *Reader) Open(ctx context.Context) (*Session, error) {
+	connection, err := r.bus.await(ctx)
+	if err != nil {
+		return nil, err
+	}
+	api, cancel := r.bus.apiContext(ctx)
+	defer cancel()
+	stream, err := r.bus.js.Stream(api, r.cfg.Stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, ErrNoStream
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up stream %s: %w", r.cfg.Stream, err)
+	}
+	if err := r.startOverIfNeeded(api, stream); err != nil {
+		return nil, err
+	}
+	consumer, err := stream.CreateOrUpdateConsumer(api, r.consumerConfig())
+	if err != nil {
+		return nil, fmt.Errorf("consumer %s: %w", r.cfg.Consumer, err)
+	}
+	return r.begin(connection, consumer)
+}
+
+func (r *Reader) consumerConfig() jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable:       r.cfg.Consumer,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		DeliverPolicy: jetstream.DeliverAllPolicy,
+		AckWait:       r.cfg.AckWait,
+		MaxAckPending: r.cfg.MaxPending,
+		MaxDeliver:    -1,
+		FilterSubject: r.cfg.Filter,
+	}
+}
+
+// startOverIfNeeded deletes the consumer when its place means nothing any more.
+func (r *Reader) startOverIfNeeded(ctx context.Context, stream jetstream.Stream) error {
+	if r.marks == nil {
+		return nil
+	}
+	consumer, err := stream.Consumer(ctx, r.cfg.Consumer)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil // a new one starts at the beginning
+	}
+	if err != nil {
+		return fmt.Errorf("look up consumer %s: %w", r.cfg.Consumer, err)
+	}
+	// The acknowledged floor is read before the mark: effects are marked before they are acknowledged, so floor <= mark.
+	floor := consumer.CachedInfo().AckFloor.Stream
+	mark, err := r.marks.Load(ctx)
+	if err != nil {
+		return fmt.Errorf("load mark of %s: %w", r.cfg.Consumer, err)
+	}
+	why, err := unusable(ctx, stream, mark, floor)
+	if err != nil || why == "" {
+		return err
+	}
+	if err := r.marks.Forget(ctx); err != nil {
+		return fmt.Errorf("forget mark of %s: %w", r.cfg.Consumer, err)
+	}
+	if err := stream.DeleteConsumer(ctx, r.cfg.Consumer); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return fmt.Errorf("start consumer %s over: %w", r.cfg.Consumer, err)
+	}
+	r.bus.log.WarnContext(ctx, "consumer starts over", slog.String("consumer", r.cfg.Consumer), slog.String("reason", why), slog.Uint64("at", mark.Seq))
+	return nil
+}
+
+// unusable says why a consumer with this mark and floor can not go on, "" if it can.
+func unusable(ctx context.Context, stream jetstream.Stream, mark Mark, floor uint64) (string, error) {
+	if floor > mark.Seq {
+		return "the database knows less than was acknowledged", nil
+	}
+	if mark.Seq == 0 {
+		return "", nil
+	}
+	same, err := stillThere(ctx, stream, mark)
+	if err != nil || same {
+		return "", err
+	}
+	return "the stream is not the one that was read", nil
+}
+
+// stillThere reports whether the stream before the mark is what it was. A message that expired can not tell, and need not: a stream that
+// was refilled begins at its mark or before.
+func stillThere(ctx context.Context, stream jetstream.Stream, mark Mark) (bool, error) {
+	state := stream.CachedInfo().State
+	if state.LastSeq < mark.Seq {
+		return false, nil
+	}
+	if mark.Seq < state.FirstSeq {
+		return true, nil
+	}
+	e, err := eventAt(ctx, stream, mark.Seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	if err != nil && !errors.Is(err, ErrMalformed) {
+		return false, err
+	}
+	return e.ID == mark.EventID && e.Cursor == mark.Cursor, nil
+}
+
+// Session is one unbroken run of deliveries over one connection.
+type Session struct {
+	reader     *Reader
+	connection uint64
+	consumer   jetstream.Consumer
+	consuming  jetstream.ConsumeContext
+	arrived    chan jetstream.Msg
+	stop       func()
+
+	once sync.Once
+	over chan struct{}
+	err  error
+}
+
+func (r *Reader) begin(connection uint64, consumer jetstream.Consumer) (*Session, error) {
+	s := &Session{
+		reader: r, connection: connection, consumer: consumer,
+		arrived: make(chan jetstream.Msg, pullMessages), over: make(chan struct{}),
+	}
+	changed, unwatch := r.bus.watch()
+	s.stop = unwatch
+	go s.watch(changed)
+	consuming, err := consumer.Consume(s.take,
+		jetstream.PullMaxMessages(pullMessages), jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(pullHeartbeat),
+		jetstream.ConsumeErrHandler(s.failed))
+	if err != nil {
+		s.end(err)
+		unwatch()
+		return nil, fmt.Errorf("consume %s: %w", r.cfg.Consumer, err)
+	}
+	s.consuming = consuming
+	return s, nil
+}
+
+func (s *Session) take(m jetstream.Msg) {
+	select {
+	case s.arrived <- m:
+	case <-s.over:
+		s.giveBack(m)
+	}
+}
+
+// giveBack has m delivered to somebody else at once. When that gets lost, it happens after AckWait.
+func (s *Session) giveBack(m jetstream.Msg) {
+	if !s.reader.cfg.ackNone {
+		_ = m.Nak()
+	}
+}
+
+func (s *Session) failed(_ jetstream.ConsumeContext, err error) {
+	switch {
+	case errors.Is(err, jetstream.ErrConsumerDeleted), errors.Is(err, jetstream.ErrConsumerNotFound), errors.Is(err, jetstream.ErrNoHeartbeat),
+		errors.Is(err, jetstream.ErrConnectionClosed), errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrStreamNotFound):
+		s.end(err)
+	}
+}
+
+// watch ends the session with its connection: what the next one delivers may be of another stream.
+func (s *Session) watch(changed <-chan struct{}) {
+	for {
+		select {
+		case <-changed:
+			if s.reader.bus.connection() != s.connection {
+				s.end(ErrDisconnected)
+				return
+			}
+		case <-s.over:
+			return
+		}
+	}
+}
+
+func (s *Session) end(err error) {
+	s.once.Do(func() {
+		s.err = err
+		close(s.over)
+	})
+}
+
+// Batch waits for deliveries and returns those that are there, at most limit. ErrSessionOver wraps why there will be no more.
+func (s *Session) Batch(ctx context.Context, limit int) ([]Delivery, error) {
+	var first jetstream.Msg
+	select {
+	case first = <-s.arrived:
+	case <-s.over:
+		return nil, fmt.Errorf("%w: %w", ErrSessionOver, s.err)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	batch := append(make([]Delivery, 0, min(limit, 1+len(s.arrived))), s.reader.delivery(first))
+	for len(batch) < limit {
+		select {
+		case m := <-s.arrived:
+			batch = append(batch, s.reader.delivery(m))
+			continue
+		default:
+		}
+		break
+	}
+	if s.reader.bus.connection() != s.connection {
+		s.end(ErrDisconnected)
+		return nil, fmt.Errorf("%w: %w", ErrSessionOver, ErrDisconnected)
+	}
+	return batch, nil
+}
+
+// Pending is how many messages of the stream wait to be delivered to this consumer, and how many were and are not acknowledged.
+func (s *Session) Pending(ctx context.Context) (waiting, unacknowledged uint64, err error) {
+	ctx, cancel := s.reader.bus.apiContext(ctx)
+	defer cancel()
+	info, err := s.consumer.Info(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("consumer %s: %w", s.reader.cfg.Consumer, err)
+	}
+	return info.NumPending, uint64(max(info.NumAckPending, 0)), nil //nolint:gosec // not negative
+}
+
+// Close ends the session and gives back what was delivered and not returned by Batch.
+func (s *Session) Close() {
+	s.end(errors.New("closed"))
+	s.stop()
+	s.consuming.Stop()
+	for {
+		select {
+		case m := <-s.arrived:
+			s.giveBack(m)
+		default:
+			return
+		}
+	}
+}
