@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -71,7 +72,7 @@ func StatusOf(err error) int {
 func New(base string, transport http.RoundTripper) *Client {
 	jar, _ := cookiejar.New(nil) // never fails without options
 	if transport == nil {
-		transport = &http.Transport{MaxIdleConnsPerHost: 64}
+		transport = Loopback()
 	}
 	return &Client{base: strings.TrimSuffix(base, "/"), http: &http.Client{Jar: jar, Transport: transport, Timeout: 15 * time.Second}}
 }
@@ -249,4 +250,18 @@ func problem(status int, data []byte) error {
 	}
 	p.Status = status
 	return p
+}
+
+// Loopback returns a transport that reaches every name on this machine, as browsers do for *.localhost.
+func Loopback() *http.Transport {
+	return &http.Transport{
+		MaxIdleConnsPerHost: 64,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			_, port, err := net.SplitHostPort(addr)
+			if err != nil {
+				return nil, err
+			}
+			return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
+		},
+	}
 }
