@@ -1,0 +1,188 @@
+// Package balance sends each request of a client to the next healthy address of an upstream. A connection that lives long would
+// otherwise pin its caller to one replica.
+//
+// It promises: addresses are asked of DNS anew every few seconds, and kept while DNS is away; an address that refuses connections is
+// left out for a moment; a request that was not sent yet, or a GET or HEAD that failed, is tried on another address (the latter within a budget of 10 % of
+// all requests); a breaker per upstream; errs.Unavailable when all of it did not help. Redirects are not followed.
+package balance
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"noteworks.dev/services/internal/breaker"
+	"noteworks.dev/services/internal/errs"
+	"noteworks.dev/services/internal/telemetry"
+)
+
+const (
+	maxAttempts    = 3
+	dialTimeout    = time.Second
+	idleTimeout    = 30 * time.Second
+	maxIdlePerAddr = 64
+	retryAfter     = time.Second
+)
+
+// Resolver finds the addresses of a host; *net.Resolver is one.
+type Resolver interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+// Transport is an http.RoundTripper to one upstream: it replaces the scheme and address of each request's URL and keeps its path, its Host and
+// everything else. It runs nothing in the background that outlives a few seconds, so it needs no closing.
+type Transport struct {
+	base    *url.URL
+	pool    *pool
+	inner   *http.Transport
+	breaker *breaker.Breaker
+	budget  *budget
+}
+
+// Option changes how New builds a Transport.
+type Option func(*options)
+
+type options struct {
+	resolver Resolver
+	now      func() time.Time
+}
+
+// WithResolver asks r instead of the system.
+func WithResolver(r Resolver) Option { return func(o *options) { o.resolver = r } }
+
+// WithClock takes the time from now.
+func WithClock(now func() time.Time) Option { return func(o *options) { o.now = now } }
+
+// New is a Transport to the upstream at base ("http://note:8081"); name is what people call it.
+func New(name, base string, tel *telemetry.Telemetry, opts ...Option) (*Transport, error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("upstream %s: the address should be a URL such as http://host:8080", name)
+	}
+	o := options{resolver: net.DefaultResolver, now: time.Now}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	b, err := breaker.New(name, tel)
+	if err != nil {
+		return nil, fmt.Errorf("upstream %s: %w", name, err)
+	}
+	return &Transport{
+		base:    u,
+		pool:    newPool(u, o.resolver, o.now),
+		inner:   inner(u),
+		breaker: b,
+		budget:  newBudget(),
+	}, nil
+}
+
+func inner(u *url.URL) *http.Transport {
+	t := &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext,
+		MaxIdleConnsPerHost:   maxIdlePerAddr,
+		IdleConnTimeout:       idleTimeout,
+		TLSHandshakeTimeout:   2 * dialTimeout,
+		ExpectContinueTimeout: time.Second,
+		DisableCompression:    true, // what the upstream sent goes on as it is
+	}
+	if u.Scheme == "https" {
+		t.TLSClientConfig = &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12} // the URL will hold an address
+	}
+	return t
+}
+
+// CloseIdleConnections lets go of connections that no request uses.
+func (t *Transport) CloseIdleConnections() { t.inner.CloseIdleConnections() }
+
+// RoundTrip sends r to the next address. Its error is errs.Unavailable when the upstream cannot be reached or the breaker is open, and
+// wraps the context's error when that ended first.
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	body := hold(r)
+	done, err := t.breaker.Allow()
+	if err != nil {
+		body.discard()
+		return nil, err
+	}
+	res, err := t.try(r, body)
+	done(err)
+	if err != nil {
+		body.discard()
+		return nil, failure(r.Context(), err)
+	}
+	body.release()
+	return res, nil
+}
+
+func (t *Transport) try(r *http.Request, body *heldBody) (*http.Response, error) {
+	t.budget.deposit()
+	var last error
+	var used [maxAttempts]netip.AddrPort
+	for attempt := range maxAttempts {
+		addr, err := t.pool.next(r.Context(), used[:attempt])
+		if errors.Is(err, errNoOther) {
+			return nil, last
+		}
+		if err != nil {
+			return nil, errors.Join(err, last)
+		}
+		used[attempt] = addr
+		if attempt > 0 {
+			trace.SpanFromContext(r.Context()).AddEvent("retry", trace.WithAttributes(attribute.String("server.address", addr.String())))
+		}
+		res, err := t.inner.RoundTrip(t.outbound(r, addr, body))
+		if err == nil {
+			t.pool.worked(addr)
+			return res, nil
+		}
+		last = err
+		if !t.again(r, err, addr, body) {
+			return nil, err
+		}
+	}
+	return nil, last
+}
+
+// outbound is r for addr. RoundTrippers must not change the request they are given.
+func (t *Transport) outbound(r *http.Request, addr netip.AddrPort, body *heldBody) *http.Request {
+	out := r.Clone(r.Context())
+	if out.Host == "" {
+		out.Host = r.URL.Host
+	}
+	out.URL.Scheme, out.URL.Host = t.base.Scheme, addr.String()
+	if body != nil {
+		out.Body = body
+	}
+	return out
+}
+
+// again reports whether the request may go to another address after err: when it never left, always; when it did, only if doing it twice is as
+// good as once, and only within the budget, so that retries cannot double the load on what is struggling.
+func (t *Transport) again(r *http.Request, err error, addr netip.AddrPort, body *heldBody) bool {
+	if r.Context().Err() != nil {
+		return false
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		t.pool.refused(addr)
+		return !body.touched()
+	}
+	safe := r.Method == http.MethodGet || r.Method == http.MethodHead
+	return safe && body == nil && t.budget.withdraw()
+}
+
+func failure(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
+	}
+	return errs.Unavailable("upstream-unavailable", "Part of the service is away at the moment. Please try again.").
+		WithCause(err).WithRetryAfter(retryAfter)
+}
