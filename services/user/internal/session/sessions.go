@@ -1,0 +1,206 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"noteworks.dev/services/internal/errs"
+	"noteworks.dev/services/user/internal/person"
+	"noteworks.dev/services/user/internal/tenant"
+)
+
+// Store keeps sessions. What a method is given to save, and the facts, are one transaction; sessions end as a SessionsEnded says.
+type Store interface {
+	// PersonByEmail is person.ErrNotFound for an address that nobody has.
+	PersonByEmail(ctx context.Context, in tenant.ID, email person.Email) (person.Person, error)
+	// Join saves a new person and their first session; person.ErrEmailTaken if someone has the address.
+	Join(ctx context.Context, p person.Person, s Session, facts ...person.Fact) error
+	// Open saves a session of p, with p's password if rehashed. ErrWrongCredentials if p is not active any more, or has
+	// another password than p.Password by now.
+	Open(ctx context.Context, p person.Person, s Session, rehashed person.PasswordHash) error
+	// Change locks the session, and saves it and the facts. ErrEnded if it or its person is not there (any more), or not active.
+	Change(ctx context.Context, in tenant.ID, id ID, change func(*Session) ([]person.Fact, error)) (person.Person, error)
+	// SignedIn is the active person of a session that has not expired at now; otherwise ErrEnded.
+	SignedIn(ctx context.Context, in tenant.ID, who person.ID, id ID, now time.Time) (person.Person, error)
+}
+
+// Access is a signed access token.
+type Access struct {
+	Token   string
+	Expires time.Duration
+}
+
+// Signer issues access tokens for a person's session.
+type Signer interface {
+	Sign(ctx context.Context, p person.Person, id ID) (Access, error)
+}
+
+// Clock, ids and lifetimes of sessions.
+type Config struct {
+	Lifetimes Lifetimes
+	Now       func() time.Time
+	NewID     func() (string, error)
+}
+
+// Sessions is signing up, in and out.
+type Sessions struct {
+	store  Store
+	hasher person.Hasher
+	signer Signer
+	cfg    Config
+}
+
+// NewSessions keeps sessions in store.
+func NewSessions(store Store, hasher person.Hasher, signer Signer, cfg Config) *Sessions {
+	return &Sessions{store: store, hasher: hasher, signer: signer, cfg: cfg}
+}
+
+// SignedIn is what a browser gets: who it is, an access token, and the refresh token with what is left of its life.
+type SignedIn struct {
+	Person  person.Person
+	Access  Access
+	Refresh Token
+	Lasts   time.Duration
+}
+
+// SignUp makes a member and signs them in.
+func (s *Sessions) SignUp(ctx context.Context, in tenant.ID, n person.Newcomer) (SignedIn, error) {
+	prospect, err := n.Check()
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if err := s.free(ctx, in, prospect.Email); err != nil {
+		return SignedIn{}, err
+	}
+	id, err := s.cfg.NewID()
+	if err != nil {
+		return SignedIn{}, err
+	}
+	p, err := prospect.Join(ctx, in, person.Member, person.ID(id), s.hasher, s.cfg.Now())
+	if err != nil {
+		return SignedIn{}, err
+	}
+	return s.begin(ctx, p, func(opened Session) error { return s.store.Join(ctx, p, opened, p.Registered()) })
+}
+
+// free spares the hashing for an address that is taken anyway; the store has the last word.
+func (s *Sessions) free(ctx context.Context, in tenant.ID, email person.Email) error {
+	_, err := s.store.PersonByEmail(ctx, in, email)
+	switch {
+	case err == nil:
+		return person.ErrEmailTaken
+	case errors.Is(err, person.ErrNotFound):
+		return nil
+	}
+	return err
+}
+
+// SignIn answers ErrWrongCredentials for an unknown address, a wrong password and a person who may not come in, after the same work.
+func (s *Sessions) SignIn(ctx context.Context, in tenant.ID, address, password string) (SignedIn, error) {
+	p, err := s.claimed(ctx, in, address)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	ok, outdated, err := s.hasher.Verify(ctx, p.Password, password)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if !ok || !p.Active {
+		return SignedIn{}, ErrWrongCredentials
+	}
+	var rehashed person.PasswordHash
+	if outdated {
+		if rehashed, err = s.hasher.Hash(ctx, password); err != nil {
+			return SignedIn{}, err
+		}
+	}
+	return s.begin(ctx, p, func(opened Session) error { return s.store.Open(ctx, p, opened, rehashed) })
+}
+
+// claimed is the person of address, or nobody: the zero Person, whose password nothing matches.
+func (s *Sessions) claimed(ctx context.Context, in tenant.ID, address string) (person.Person, error) {
+	email, err := person.ParseEmail(address)
+	if err != nil {
+		return person.Person{}, nil //nolint:nilerr // what is no address is nobody's
+	}
+	p, err := s.store.PersonByEmail(ctx, in, email)
+	if errors.Is(err, person.ErrNotFound) {
+		return person.Person{}, nil
+	}
+	return p, err
+}
+
+func (s *Sessions) begin(ctx context.Context, p person.Person, save func(Session) error) (SignedIn, error) {
+	id, err := s.cfg.NewID()
+	if err != nil {
+		return SignedIn{}, err
+	}
+	opened, token, err := New(ID(id), p, s.cfg.Now(), s.cfg.Lifetimes)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if err := save(opened); err != nil {
+		return SignedIn{}, err
+	}
+	return s.signed(ctx, p, &opened, token)
+}
+
+func (s *Sessions) signed(ctx context.Context, p person.Person, on *Session, token Token) (SignedIn, error) {
+	access, err := s.signer.Sign(ctx, p, on.ID)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	return SignedIn{Person: p, Access: access, Refresh: token, Lasts: on.ExpiresAt.Sub(s.cfg.Now())}, nil
+}
+
+// Refresh exchanges a refresh token for the next one and a new access token; ErrEnded when it can not.
+func (s *Sessions) Refresh(ctx context.Context, in tenant.ID, cookie string) (SignedIn, error) {
+	token, ok := ParseToken(cookie)
+	if !ok {
+		return SignedIn{}, ErrEnded
+	}
+	var on Session
+	var next Token
+	p, err := s.store.Change(ctx, in, token.Session, func(have *Session) (facts []person.Fact, err error) {
+		next, facts, err = have.Refresh(token, s.cfg.Now(), s.cfg.Lifetimes)
+		on = *have
+		return facts, err
+	})
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if next == (Token{}) {
+		return SignedIn{}, ErrEnded.WithCause(errReused)
+	}
+	return s.signed(ctx, p, &on, next)
+}
+
+var errReused = errors.New("a refresh token came back after its grace; its session is ended")
+
+// SignOut ends the session of a refresh token. What is no session's token is signed out already.
+func (s *Sessions) SignOut(ctx context.Context, in tenant.ID, cookie string) error {
+	token, ok := ParseToken(cookie)
+	if !ok {
+		return nil
+	}
+	_, err := s.store.Change(ctx, in, token.Session, func(have *Session) ([]person.Fact, error) {
+		if !token.genuine(have.Secret) {
+			return nil, ErrEnded
+		}
+		return []person.Fact{have.End(person.SignedOut)}, nil
+	})
+	if errs.CodeOf(err) == ErrEnded.Code {
+		return nil
+	}
+	return err
+}
+
+// Actor is the person who acts by an access token: verified tokens outlive sessions, so the store is asked.
+func (s *Sessions) Actor(ctx context.Context, in tenant.ID, who person.ID, id ID) (person.Actor, error) {
+	p, err := s.store.SignedIn(ctx, in, who, id, s.cfg.Now())
+	if err != nil {
+		return person.Actor{}, err
+	}
+	return person.Actor{Person: p, Session: string(id)}, nil
+}
