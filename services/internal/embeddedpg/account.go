@@ -22,7 +22,7 @@ type account struct {
 // accountFor picks this process's own user, or for root the named one ("" is nobody).
 func accountFor(euid int, name string) (account, error) {
 	if euid != rootUID {
-		return account{uid: uint32(euid), gid: uint32(os.Getegid())}, nil //nolint:gosec // ids of a system are 32 bits wide
+		return account{uid: uint32(euid), gid: uint32(os.Getegid())}, nil // ids of a system are 32 bits wide
 	}
 	if name == "" {
 		name = "nobody"
@@ -49,7 +49,7 @@ func (a account) own(path string) error {
 			return fmt.Errorf("give %s to the account that PostgreSQL runs as: %w", path, err)
 		}
 	}
-	if err := os.Chmod(path, 0o700); err != nil { //nolint:gosec // a directory needs its x bit
+	if err := os.Chmod(path, 0o700); err != nil { // a directory needs its x bit
 		return fmt.Errorf("make %s private: %w", path, err)
 	}
 	return nil

@@ -156,7 +156,7 @@ func copyOnce(from, into, as string) (string, error) {
 	if err := copyTree(from, filepath.Join(tmp, as)); err != nil {
 		return "", err
 	}
-	if err := os.Chmod(tmp, 0o755); err != nil { //nolint:gosec // binaries for another account to run
+	if err := os.Chmod(tmp, 0o755); err != nil { // binaries for another account to run
 		return "", err
 	}
 	if err := os.Rename(tmp, into); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -170,10 +170,10 @@ func makeOpenDir(dir string) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // see above
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	return os.Chmod(dir, 0o755) //nolint:gosec // see above
+	return os.Chmod(dir, 0o755)
 }
 
 // packageName is the copy's name: postgres-<version>-<platform>.

@@ -76,7 +76,7 @@ func settle(asked string, acc account, log *slog.Logger) (string, error) {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	if err := os.MkdirAll(filepath.Dir(asked), 0o755); err != nil { //nolint:gosec // the directory itself is private
+	if err := os.MkdirAll(filepath.Dir(asked), 0o755); err != nil { // the directory itself is private
 		return "", err
 	}
 	ok, err := acc.reaches(asked)
@@ -150,7 +150,7 @@ func lockFile(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a descriptor fits
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { // a descriptor fits
 		holder, _ := io.ReadAll(io.LimitReader(f, 32)) // only for the message
 		closeErr := f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {

@@ -49,7 +49,7 @@ func (h home) endProcesses(ctx context.Context, recorded int, log *slog.Logger) 
 			return nil
 		}
 		if sig == syscall.SIGQUIT {
-			log.Warn("a PostgreSQL of an earlier run is still there: ending it", "processes", pids)
+			log.WarnContext(ctx, "a PostgreSQL of an earlier run is still there: ending it", "processes", pids)
 			signalAll(pids, sig)
 			sig = 0 // asked once; from now on only look
 		}

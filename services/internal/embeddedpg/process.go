@@ -18,7 +18,7 @@ type process struct {
 
 // startProcess starts the server so that it ends with this process.
 func startProcess(path string, args []string, h home, log *os.File) (*process, error) {
-	cmd := exec.Command(path, args...) //nolint:gosec,noctx // our own binary; it ends by Stop, not with the start's context
+	cmd := exec.Command(path, args...) //nolint:noctx // our own binary; it ends by Stop, not with the start's context
 	cmd.Dir = h.cluster()
 	cmd.Env = environment()
 	cmd.Stdout, cmd.Stderr = log, log

@@ -17,7 +17,7 @@ func serverProcesses(cluster string, recorded int) []int {
 	if recorded <= 0 {
 		return nil
 	}
-	out, err := exec.Command("ps", "-o", "command=", "-p", strconv.Itoa(recorded)).Output() //nolint:gosec,noctx // a number, at once
+	out, err := exec.Command("ps", "-o", "command=", "-p", strconv.Itoa(recorded)).Output() //nolint:noctx // a number, at once
 	if err != nil || !strings.Contains(string(out), cluster) {
 		return nil
 	}

@@ -70,7 +70,7 @@ func retryElsewhere(ctx context.Context, err error) error {
 }
 
 type transaction struct {
-	ctx context.Context //nolint:containedctx // database/sql/driver.Tx has no context of its own
+	ctx context.Context // database/sql/driver.Tx has no context of its own
 	tx  pgx.Tx
 }
 

@@ -24,7 +24,7 @@ type health struct {
 func newHealth(now func() time.Time) *health { return &health{now: now} }
 
 // record takes the outcome of a try. A try whose own context ended tells nothing.
-func (h *health) record(err error, ctx context.Context) {
+func (h *health) record(ctx context.Context, err error) {
 	if err != nil && ctx.Err() != nil {
 		return
 	}
@@ -64,6 +64,6 @@ func (db *DB) Ready(ctx context.Context) error {
 	if err != nil && ctx.Err() == nil {
 		err = errors.Join(err, context.Cause(ping))
 	}
-	db.health.record(err, ctx)
+	db.health.record(ctx, err)
 	return db.health.verdict()
 }

@@ -58,7 +58,7 @@ func (db *DB) run(ctx context.Context, begin string, fn func(tx *gorm.DB) error)
 
 // pause waits for about d and tells whether the context lived on. The jitter keeps two who met from meeting again.
 func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d/2 + rand.N(d)) //nolint:gosec // no secret
+	timer := time.NewTimer(d/2 + rand.N(d)) // no secret
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -97,13 +97,13 @@ func (db *DB) begin(ctx context.Context) (*gorm.DB, error) {
 	defer timer.Stop()
 	select {
 	case tx := <-begun:
-		db.health.record(tx.Error, ctx)
+		db.health.record(ctx, tx.Error)
 		if tx.Error != nil {
 			return nil, fmt.Errorf("begin: %w", tx.Error)
 		}
 		return tx, nil
 	case <-timer.C:
-		db.health.record(errNoConnection, ctx)
+		db.health.record(ctx, errNoConnection)
 		return nil, errNoConnection
 	case <-ctx.Done():
 		return nil, fmt.Errorf("begin: %w", ctx.Err())

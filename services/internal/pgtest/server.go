@@ -52,7 +52,7 @@ func findOrStart() (*cluster, error) {
 // must stay reachable: once it is collected, its end looks like this process's.
 func removeAfterExit(dirs ...string) (io.Closer, error) {
 	const script = `cat >/dev/null; for try in 1 2 3 4 5 6 7 8 9; do rm -rf "$@" 2>/dev/null && exit; sleep 0.3; done`
-	cmd := exec.Command("sh", append([]string{"-c", script, "sh"}, dirs...)...) //nolint:gosec,noctx // it outlives every context on purpose
+	cmd := exec.Command("sh", append([]string{"-c", script, "sh"}, dirs...)...) //nolint:noctx // it outlives every context on purpose
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	alive, err := cmd.StdinPipe()
 	if err != nil {
@@ -70,7 +70,7 @@ func openTempDir() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("directory for the test server: %w", err)
 	}
-	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // see above
+	if err := os.Chmod(dir, 0o711); err != nil {
 		return "", errors.Join(err, os.RemoveAll(dir))
 	}
 	return dir, nil

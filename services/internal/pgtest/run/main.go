@@ -33,7 +33,7 @@ func run(ctx context.Context, args []string) error {
 		return errors.New("usage: run <command> [arguments]")
 	}
 	return pgtest.Run(ctx, func(url string) error {
-		cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // running what it is told is its job
+		cmd := exec.CommandContext(ctx, args[0], args[1:]...) // running what it is told is its job
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 		cmd.Env = append(os.Environ(), pgtest.EnvURL+"="+url)
 		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // so that it can clean up, too

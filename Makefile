@@ -1,0 +1,202 @@
+# Everything is made from here; `make help` lists it. A second run does only what has changed.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PORT ?= 8080
+DATA ?= data
+# More for the program itself: make up ARGS='--workspace team=Team'
+ARGS ?=
+# What `make bench` and `make faults` are given, for example BENCH='-rate 1000'
+BENCH ?=
+FAULTS ?=
+# What `make test-go` runs, and how
+PKG ?= ./...
+GOTEST ?= -race -timeout 20m
+# The browser of the end-to-end tests
+CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome))
+
+# Tools are built from modules of their own, once per version (go.sum), and never installed anywhere else.
+TOOLS := $(CURDIR)/.tools/bin
+export PATH := $(TOOLS):$(PATH)
+say = printf '\033[1m==> %s\033[0m\n'
+
+##@ Use
+
+.PHONY: up
+up: ready ## Build and start everything: http://localhost:PORT, data in DATA; Ctrl-C stops it
+	@exec bin/noteworks --port $(PORT) --data '$(DATA)' $(ARGS)
+
+.PHONY: build
+build: ready ## Build all programs into bin/, and the web app
+	@$(say) 'building user, note and gateway'
+	@for service in user note gateway; do go build -o bin/$$service ./services/$$service; done
+
+# Two at a time: one waits for the network while the other computes.
+.PHONY: ready
+ready: need-go need-npm
+	@$(MAKE) --jobs=2 bin/noteworks web/dist/index.html $(POSTGRES)
+
+.PHONY: bin/noteworks
+bin/noteworks: # always asked for: Go knows best what has changed
+	@$(say) 'building Noteworks (the first time takes a few minutes)'
+	@go build -o $@ ./services/allinone
+
+POSTGRES := tools/postgres/node_modules/.package-lock.json
+$(POSTGRES): tools/postgres/package.json tools/postgres/package-lock.json
+	@$(say) 'fetching PostgreSQL'
+	@npm ci --prefix tools/postgres --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+WEB_MODULES := web/node_modules/.package-lock.json
+$(WEB_MODULES): web/package.json web/package-lock.json
+	@$(say) 'fetching what the web app is built with'
+	@npm ci --prefix web --no-audit --no-fund --loglevel=error
+	@touch $@
+
+WEB_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.ts web/tsconfig.json -type f 2>/dev/null)
+web/dist/index.html: $(WEB_MODULES) $(WEB_SOURCES)
+	@$(say) 'building the web app'
+	@npm run --prefix web --silent build
+	@touch $@
+
+##@ Check
+
+# In the order in which mistakes are cheapest to hear of. One after the other: each of them uses all processors.
+.PHONY: test
+test: need-go need-npm ## Everything: generated code, lint, vet, all Go tests with -race, web tests, two real browsers
+	@$(MAKE) test-generated
+	@$(MAKE) lint
+	@$(MAKE) vet
+	@$(MAKE) test-web
+	@$(MAKE) test-go
+	@$(MAKE) test-e2e
+	@$(say) 'all tests passed'
+
+.PHONY: test-go
+test-go: $(POSTGRES) web/dist/index.html ## Go tests on real servers: PKG=./services/note/... GOTEST='-race -run X'
+	@$(say) 'Go tests'
+	@go run ./services/internal/pgtest/run go test $(GOTEST) $(PKG)
+
+.PHONY: test-web
+test-web: $(WEB_MODULES) ## Unit tests of the web app
+	@$(say) 'web tests'
+	@npm run --prefix web --silent test
+
+.PHONY: test-e2e
+test-e2e: need-chromium ready ## The main job in two real browsers, on the running program; writes screenshots
+	@$(say) 'web tests in two browsers'
+	@CHROMIUM="$${CHROMIUM:-$$(command -v chromium || command -v chromium-browser || command -v google-chrome)}" \
+		npm run --prefix web --silent e2e
+
+.PHONY: test-generated
+test-generated: ## Fail when generated code differs from what its sources make
+	@$(say) 'generated code'
+	@tools/contract/unchanged $(GENERATED) -- $(MAKE) generate
+
+.PHONY: lint
+lint: lint-go lint-api lint-web ## All linters
+
+.PHONY: lint-go
+lint-go: $(TOOLS)/golangci-lint
+	@$(say) 'lint: Go'
+	@golangci-lint run
+
+.PHONY: lint-api
+lint-api: $(TOOLS)/buf
+	@$(say) 'lint: contracts'
+	@buf lint services/api
+	@tools/contract/breaking
+
+.PHONY: lint-web
+lint-web: $(WEB_MODULES)
+	@$(say) 'lint: web'
+	@npm run --prefix web --silent lint
+
+.PHONY: vet
+vet: need-go
+	@$(say) 'go vet'
+	@go vet ./...
+
+.PHONY: bench
+bench: ready ## Measure a change's way to the other person's screen: BENCH='-rate 500 -sockets 50'
+	@go run ./test/load $(BENCH)
+
+.PHONY: faults
+faults: ready ## Kill the program and delete NATS's storage, again and again, and count what was lost: FAULTS='-kills 100'
+	@go run ./test/faults $(FAULTS)
+
+##@ Change
+
+GENERATED := services/api/gen web/src/api/gen
+
+.PHONY: generate
+generate: generate-proto generate-openapi generate-web ## Generate code from services/api
+
+.PHONY: generate-proto
+generate-proto: $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-connect-go
+	@cd services/api && buf generate
+
+.PHONY: generate-openapi
+generate-openapi: $(TOOLS)/oapi-codegen
+	@cd services/api/openapi && for config in *.gen.yaml; do \
+		name=$${config%.gen.yaml}; mkdir -p ../gen/rest/$${name}rest; oapi-codegen -config $$config $$name.yaml; done
+
+.PHONY: generate-web
+generate-web: $(WEB_MODULES)
+	@npm run --prefix web --silent generate
+
+.PHONY: fmt
+fmt: $(TOOLS)/golangci-lint $(TOOLS)/buf ## Format Go and protobuf files
+	@golangci-lint fmt
+	@buf format -w services/api
+
+.PHONY: tools
+tools: $(TOOLS)/buf $(TOOLS)/oapi-codegen $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-connect-go $(TOOLS)/golangci-lint $(POSTGRES) ## Build and fetch all tools into ignored folders
+
+$(TOOLS)/buf: tools/gen/go.sum
+	@$(say) 'building buf'
+	@cd tools/gen && go build -o $@ github.com/bufbuild/buf/cmd/buf
+
+$(TOOLS)/oapi-codegen: tools/gen/go.sum
+	@$(say) 'building oapi-codegen'
+	@cd tools/gen && go build -o $@ github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen
+
+$(TOOLS)/golangci-lint: tools/lint/go.sum
+	@$(say) 'building golangci-lint'
+	@cd tools/lint && go build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+# These two come with the libraries whose code they write: the same version by construction.
+$(TOOLS)/protoc-gen-go: go.sum
+	@go build -o $@ google.golang.org/protobuf/cmd/protoc-gen-go
+
+$(TOOLS)/protoc-gen-connect-go: go.sum
+	@go build -o $@ connectrpc.com/connect/cmd/protoc-gen-connect-go
+
+.PHONY: clean
+clean: ## Remove what was built and fetched; data stays
+	@rm -rf bin .tools web/dist web/node_modules tools/postgres/node_modules web/screenshots web/test-results
+
+##@ Help
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: need-go
+need-go:
+	@command -v go >/dev/null || { echo 'Go is missing: https://go.dev/dl (go.mod names the version)' >&2; exit 1; }
+
+.PHONY: need-npm
+need-npm:
+	@command -v npm >/dev/null || { echo 'Node.js with npm is missing: https://nodejs.org (20.19 or later)' >&2; exit 1; }
+
+.PHONY: need-chromium
+need-chromium:
+ifeq ($(CHROMIUM),)
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		$(say) 'installing Chromium'; apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else echo 'The browser tests need Chromium: install it (Debian: apt install chromium) or set CHROMIUM=/path/to/it' >&2; exit 1; fi
+endif
