@@ -216,18 +216,30 @@ var ErrDisconnected = errors.New("no connection to NATS")
 
 // await returns when there is a connection, and its number.
 func (b *Bus) await(ctx context.Context) (uint64, error) {
-	changed, stop := b.watch()
-	defer stop()
 	for {
+		if err := b.Await(ctx, nil); err != nil {
+			return 0, err
+		}
 		if n := b.connection(); n != 0 {
 			return n, nil
 		}
+	}
+}
+
+// Await returns nil when there is a connection, ErrDisconnected when stop was closed first, and ctx's error when that ended first.
+func (b *Bus) Await(ctx context.Context, stop <-chan struct{}) error {
+	changed, unwatch := b.watch()
+	defer unwatch()
+	for b.connection() == 0 {
 		select {
 		case <-changed:
+		case <-stop:
+			return ErrDisconnected
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return ctx.Err()
 		}
 	}
+	return nil
 }
 
 // Connected reports whether NATS is there now, and since when that is so.

@@ -308,7 +308,7 @@ func (c *Chain) Close() {
 	_ = c.sub.Unsubscribe() // only fails when the connection is closed for good
 }
 
-// Drain waits until everything published is acknowledged or the chain failed.
+// Drain waits until everything published is acknowledged, or the chain failed. Nothing may be published meanwhile.
 func (c *Chain) Drain(ctx context.Context) error {
 	for range Window {
 		select {
@@ -319,5 +319,11 @@ func (c *Chain) Drain(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+	for range Window {
+		<-c.room
+	}
 	return nil
 }
+
+// Last is the stream's last sequence as the chain has it, once it is drained.
+func (c *Chain) Last() uint64 { return c.last }

@@ -1,0 +1,148 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"noteworks.dev/services/internal/event"
+)
+
+// readAtMost is how many rows one look takes.
+const readAtMost = 2 * event.Window
+
+// journal is the relay's own connection to the outbox table. Its session holds the lock of the one that relays, so a relay whose
+// connection is lost reads nothing more, and it alone may read the rows of all workspaces.
+type journal struct {
+	conn *pgx.Conn
+}
+
+// openJournal connects as the pool does, beside it: busy writers must not keep the relay waiting for a connection.
+func openJournal(ctx context.Context, pool *pgxpool.Pool) (*journal, error) {
+	cfg := pool.Config().ConnConfig.Copy()
+	cfg.Tracer = nil // a look every 100 ms is no span
+	cfg.RuntimeParams["noteworks.relay"] = "on"
+	cfg.RuntimeParams["application_name"] = "outbox relay"
+	delete(cfg.RuntimeParams, "idle_in_transaction_session_timeout")
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return &journal{conn: conn}, nil
+}
+
+// lead tries to become the one that relays the stream. A session has the lock until it ends.
+func (j *journal) lead(ctx context.Context, stream string) (bool, error) {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(stream)) // never fails
+	var got bool
+	err := j.conn.QueryRow(ctx, "select pg_try_advisory_lock($1, $2)", int32(relayClass), int32(h.Sum32())).Scan(&got) //nolint:gosec // wraps around on purpose
+	if err != nil {
+		return false, fmt.Errorf("ask for the relay's lock: %w", err)
+	}
+	return got, nil
+}
+
+// readSQL takes the oldest rows after the cursor, in order of ids, of each lane and then of all.
+var readSQL = perLane(`(select lane, id, event_id::text, workspace_id::text, type, key, occurred_at, audience, traceparent, tracestate, data
+	from outbox where lane = %d and id > $%d order by id limit $5)`, " union all ") + " order by id limit $5"
+
+func perLane(part, between string) string {
+	parts := make([]string, event.Lanes)
+	for lane := range parts {
+		parts[lane] = fmt.Sprintf(part, lane, lane+1)
+	}
+	return strings.Join(parts, between)
+}
+
+// after reads at most readAtMost events after the cursor.
+func (j *journal) after(ctx context.Context, cursor event.Cursor, into []event.Event) ([]event.Event, error) {
+	found, err := j.conn.Query(ctx, readSQL, cursor[0], cursor[1], cursor[2], cursor[3], readAtMost)
+	if err != nil {
+		return nil, fmt.Errorf("read outbox: %w", err)
+	}
+	defer found.Close()
+	for found.Next() {
+		var (
+			e              event.Event
+			audience, data string
+		)
+		if err := found.Scan(&e.Lane, &e.Position, &e.ID, &e.WorkspaceID, &e.Type, &e.Key, &e.Time, &audience, &e.TraceParent, &e.TraceState, &data); err != nil {
+			return nil, fmt.Errorf("read outbox: %w", err)
+		}
+		if audience != "" {
+			e.Audience = strings.Split(audience, ",")
+		}
+		e.Data = []byte(data)
+		into = append(into, e)
+	}
+	if err := found.Err(); err != nil {
+		return nil, fmt.Errorf("read outbox: %w", err)
+	}
+	return into, nil
+}
+
+// missing reports whether the outbox has an event that should be in the stream and is before the oldest message there, that is, at or before the
+// cursor and younger than age.
+func (j *journal) missing(ctx context.Context, before event.Cursor, age time.Duration) (bool, error) {
+	var found bool
+	err := j.conn.QueryRow(ctx, missingSQL, before[0], before[1], before[2], before[3], age.String()).Scan(&found)
+	if err != nil {
+		return false, fmt.Errorf("compare stream with outbox: %w", err)
+	}
+	return found, nil
+}
+
+var missingSQL = "select " + perLane("exists (select from outbox where lane = %d and id <= $%d and created_at > now() - $5::interval)", " or ")
+
+// countAtMost bounds the work of measuring a large backlog, per lane.
+const countAtMost = 50_000
+
+type backlog struct {
+	pending int64
+	oldest  time.Duration
+}
+
+func (j *journal) backlog(ctx context.Context, cursor event.Cursor) (backlog, error) {
+	var (
+		b       backlog
+		seconds float64
+	)
+	err := j.conn.QueryRow(ctx, backlogSQL, cursor[0], cursor[1], cursor[2], cursor[3]).Scan(&b.pending, &seconds)
+	if err != nil {
+		return backlog{}, fmt.Errorf("measure outbox: %w", err)
+	}
+	b.oldest = time.Duration(seconds * float64(time.Second))
+	return b, nil
+}
+
+var backlogSQL = "select count(*), coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 from (" +
+	perLane("(select created_at from outbox where lane = %d and id > $%d order by id limit "+strconv.Itoa(countAtMost)+")", " union all ") + ") as waiting"
+
+// rotate makes partitions ahead, and drops those older than keep if everything in them is before the cursor; a nil cursor drops none.
+func (j *journal) rotate(ctx context.Context, keep time.Duration, cursor *event.Cursor) (made, dropped int, err error) {
+	var published []int64
+	if cursor != nil {
+		published = cursor[:]
+	}
+	err = j.conn.QueryRow(ctx, "select made, dropped from outbox_rotate($1, $2::interval, $3)", daysAhead, keep.String(), published).Scan(&made, &dropped)
+	if err != nil {
+		return 0, 0, fmt.Errorf("rotate outbox: %w", err)
+	}
+	return made, dropped, nil
+}
+
+// daysAhead is for how many days partitions stand ready, in case nobody rotates for as long. Even then writers do not fail.
+const daysAhead = 3
+
+func (j *journal) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = j.conn.Close(ctx) // the server ends the session either way
+}

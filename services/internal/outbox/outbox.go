@@ -1,0 +1,118 @@
+// Package outbox makes "save the row" and "tell the others" one decision. Append writes an event in the caller's transaction; the relay
+// publishes it after the commit.
+//
+// It promises: an event is published if and only if its transaction committed; events of one key in the order of their commits; each
+// once in the stream as long as NATS keeps what it acknowledged, and again from the outbox when it does not; one unbroken trace from
+// the transaction to the message. It survives the death of any part at any point, because nothing but the stream itself says what is published:
+// each message carries the outbox's position, and the stream's last message is the cursor.
+//
+// Imports gorm, pgx, the kit's event, pg and telemetry. Knows nothing of users or notes.
+package outbox
+
+import (
+	"embed"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"noteworks.dev/services/internal/event"
+	"noteworks.dev/services/internal/pg"
+	"noteworks.dev/services/internal/telemetry"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrations is the outbox's part of a service's schema, for pg.Migrate.
+var Migrations fs.FS = migrations
+
+// Config says whose events these are. Zero durations mean the defaults.
+type Config struct {
+	// Stream is the JetStream stream that this outbox alone writes.
+	Stream string
+	// Source is the service: the events' ce-source, and the name under which its replicas wake each other.
+	Source string
+
+	// Poll is how often the relay looks without having been woken (100 ms).
+	Poll time.Duration
+	// Standby is how often a replica that does not relay asks whether it may (500 ms).
+	Standby time.Duration
+	// Audit is how often the relay compares the stream with what it knows, and measures its backlog (10 s).
+	Audit time.Duration
+	// Rotate is how often partitions are made ahead and old ones dropped (1 h), Keep how long events are kept (event.Retention).
+	Rotate, Keep time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	orDefault := func(d *time.Duration, value time.Duration) {
+		if *d <= 0 {
+			*d = value
+		}
+	}
+	orDefault(&c.Poll, 100*time.Millisecond)
+	orDefault(&c.Standby, 500*time.Millisecond)
+	orDefault(&c.Audit, 10*time.Second)
+	orDefault(&c.Rotate, time.Hour)
+	orDefault(&c.Keep, event.Retention)
+	return c
+}
+
+// Outbox is one service's outbox: of all replicas that have started theirs, one relays.
+type Outbox struct {
+	cfg    Config
+	db     *pg.DB
+	bus    *event.Bus
+	tel    *telemetry.Telemetry
+	log    *slog.Logger
+	tracer trace.Tracer
+	meter  *meter
+
+	woken   chan struct{}
+	leading atomic.Bool
+
+	life life
+}
+
+// New returns an outbox. It asks nobody anything before Start; Append works without Start, as in a replica that only writes.
+func New(db *pg.DB, bus *event.Bus, cfg Config, tel *telemetry.Telemetry) *Outbox {
+	return &Outbox{
+		cfg:    cfg.withDefaults(),
+		db:     db,
+		bus:    bus,
+		tel:    tel,
+		log:    tel.Log.With(telemetry.Component("outbox"), slog.String("stream", cfg.Stream)),
+		tracer: tel.Tracers.Tracer("noteworks.dev/services/internal/outbox"),
+		meter:  newMeter(tel, cfg.Stream),
+		woken:  make(chan struct{}, 1),
+	}
+}
+
+// Wake makes the relay look now, here or in the replica that relays. Append does it after the commit by itself.
+func (o *Outbox) Wake() {
+	if !o.leading.Load() {
+		o.bus.Ping(o.cfg.Source)
+		return
+	}
+	o.wakeHere()
+}
+
+func (o *Outbox) wakeHere() {
+	select {
+	case o.woken <- struct{}{}:
+	default: // it has not seen the last token yet, and will look after this commit anyway
+	}
+}
+
+// life is the state of Start and Stop.
+type life struct {
+	mu       sync.Mutex
+	started  bool
+	stopping chan struct{} // closed by Stop: publish what is there, then end
+	cancel   func()        // ends at once
+	unping   func()
+	done     chan struct{}
+}
