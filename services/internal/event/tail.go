@@ -21,6 +21,12 @@ type TailConfig struct {
 	// Ready, if set, is called once, when everything that stood in the streams at the beginning has been handled. A stream that does not
 	// exist yet has nothing standing in it.
 	Ready func()
+	// Following, if set, is told each time the tail of a stream has handled what stood there when it began to follow (true), and each time
+	// it was interrupted after that (false). A stream that does not exist is followed.
+	Following func(stream string, caughtUp bool)
+	// Standing, if set, is told where the outbox of a stream stands when following begins and none of its events is due to be handled: events
+	// from before Since are the only ones there.
+	Standing func(stream string, at Cursor)
 	// Filter, if set, narrows every stream to a subject.
 	Filter string
 }
@@ -36,7 +42,7 @@ const (
 // returns. It outlives NATS: after a restart it goes on behind the last event it handled; where that is no longer in its place (the stream was
 // lost and refilled) it begins again from Since before the loss. So events may come more than once, but none of those published while
 // it runs is left out: callers that must not act twice compare Lane and Position with what they had from that Source.
-// Messages that are not events are logged and passed over.
+// Messages that are not events are logged and passed over. The functions of cfg but Ready are not called while handle runs, either.
 func (b *Bus) Tail(ctx context.Context, cfg TailConfig, handle func(Event)) error {
 	var one sync.Mutex
 	var caughtUp, done sync.WaitGroup
@@ -48,6 +54,7 @@ func (b *Bus) Tail(ctx context.Context, cfg TailConfig, handle func(Event)) erro
 			defer one.Unlock()
 			handle(e)
 		}
+		t.one = &one
 		done.Go(func() { t.run(ctx) })
 	}
 	if cfg.Ready != nil {
@@ -70,7 +77,9 @@ type tail struct {
 	begin  time.Time
 	handle func(Event)
 
+	one      *sync.Mutex
 	caughtUp func()
+	current  bool   // Following was told true last
 	behind   uint64 // how many events the tail has to handle until it has caught up with where the session began
 	seen     Mark
 	lost     time.Time // when the last session ended
@@ -85,6 +94,9 @@ func (t *tail) run(ctx context.Context) {
 		t.lost = time.Now()
 		if ctx.Err() != nil {
 			return
+		}
+		if !errors.Is(err, ErrNoStream) {
+			t.interrupted()
 		}
 		if t.seen.Seq != before {
 			delay = tailRetry
@@ -109,7 +121,7 @@ func (t *tail) follow(ctx context.Context) error {
 	defer cancel()
 	stream, err := t.bus.js.Stream(api, t.stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		t.caughtUp()
+		t.isCurrent()
 		return ErrNoStream
 	}
 	if err != nil {
@@ -122,14 +134,18 @@ func (t *tail) follow(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("tail %s: %w", t.stream, err)
 	}
+	t.behind = consumer.CachedInfo().NumPending
+	if err := t.stand(api, stream); err != nil {
+		return err
+	}
 	r := &Reader{bus: t.bus, cfg: ReaderConfig{Stream: t.stream, Consumer: consumer.CachedInfo().Name, ackNone: true}}
 	s, err := r.begin(connection, consumer)
 	if err != nil {
 		return err
 	}
 	defer s.forget(stream, r.cfg.Consumer)
-	if t.behind = consumer.CachedInfo().NumPending; t.behind == 0 {
-		t.caughtUp()
+	if t.behind == 0 {
+		t.isCurrent()
 	}
 	return t.drain(ctx, s)
 }
@@ -198,8 +214,46 @@ func (t *tail) take(ctx context.Context, d Delivery) {
 		t.behind--
 	}
 	if t.behind == 0 {
-		t.caughtUp()
+		t.isCurrent()
 	}
+}
+
+// stand tells where the outbox is if no event will.
+func (t *tail) stand(ctx context.Context, stream jetstream.Stream) error {
+	if t.cfg.Standing == nil || t.behind > 0 || t.seen.Seq > 0 {
+		return nil
+	}
+	var at Cursor
+	if last := stream.CachedInfo().State.LastSeq; last > 0 {
+		var err error
+		if at, err = cursorAt(ctx, stream, last); err != nil {
+			return err
+		}
+		if at == (Cursor{}) {
+			return nil // the newest event has expired, and nobody knows
+		}
+	}
+	t.one.Lock()
+	defer t.one.Unlock()
+	t.cfg.Standing(t.stream, at)
+	return nil
+}
+
+func (t *tail) isCurrent() {
+	t.tell(true)
+	t.caughtUp()
+}
+
+func (t *tail) interrupted() { t.tell(false) }
+
+func (t *tail) tell(current bool) {
+	if t.cfg.Following == nil || t.current == current {
+		return
+	}
+	t.one.Lock()
+	defer t.one.Unlock()
+	t.current = current
+	t.cfg.Following(t.stream, current)
 }
 
 // forget ends the session and removes its consumer, which nobody else uses.
