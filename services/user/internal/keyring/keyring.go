@@ -16,10 +16,12 @@ type Store interface {
 	Turn(ctx context.Context, change func(Ring) (Turn, error)) (Ring, error)
 }
 
+// MinLead is the shortest Policy.Lead that every replica has seen a new key in.
+const MinLead = 3 * fresh / 2
+
 const (
 	fresh       = 10 * time.Second // a ring this young is not asked for again
-	tendEvery   = 30 * time.Second
-	missPenalty = time.Second // at most one look per second for ids that do not exist
+	missPenalty = time.Second      // at most one look per second for ids that do not exist
 )
 
 // Keyring is the ring as this replica knows it.
@@ -34,51 +36,12 @@ type Keyring struct {
 	loadedAt time.Time
 	missedAt time.Time
 
-	stop context.CancelFunc
-	done chan struct{}
+	life life
 }
 
 // New is a keyring over store. Nothing is read until it is needed or started.
 func New(store Store, policy Policy, now func() time.Time, log *slog.Logger) *Keyring {
 	return &Keyring{store: store, policy: policy, now: now, log: log}
-}
-
-// Start tends the keys from now on. A store that is away is asked again later.
-func (k *Keyring) Start(ctx context.Context) error {
-	run, stop := context.WithCancel(context.WithoutCancel(ctx))
-	k.stop, k.done = stop, make(chan struct{})
-	go k.run(run)
-	return nil
-}
-
-// Stop ends the tending; the ring stays usable.
-func (k *Keyring) Stop(ctx context.Context) error {
-	if k.stop == nil {
-		return nil
-	}
-	k.stop()
-	select {
-	case <-k.done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (k *Keyring) run(ctx context.Context) {
-	defer close(k.done)
-	tick := time.NewTicker(tendEvery)
-	defer tick.Stop()
-	for {
-		if err := k.Tend(ctx); err != nil && ctx.Err() == nil {
-			k.log.WarnContext(ctx, "signing keys not tended", slog.String("error", err.Error()))
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }
 
 // Tend makes the first key, the next one when the newest is old, and drops those whose tokens are dead.

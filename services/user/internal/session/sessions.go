@@ -36,7 +36,10 @@ type Signer interface {
 	Sign(ctx context.Context, p person.Person, id ID) (Access, error)
 }
 
-// Clock, ids and lifetimes of sessions.
+// ErrReused is the cause of an ErrEnded that ended the session there and then: somebody may have copied its token.
+var ErrReused = errors.New("a refresh token came back after its grace; its session is ended")
+
+// Config is the clock, the ids and the lifetimes of sessions.
 type Config struct {
 	Lifetimes Lifetimes
 	Now       func() time.Time
@@ -171,12 +174,10 @@ func (s *Sessions) Refresh(ctx context.Context, in tenant.ID, cookie string) (Si
 		return SignedIn{}, err
 	}
 	if next == (Token{}) {
-		return SignedIn{}, ErrEnded.WithCause(errReused)
+		return SignedIn{}, ErrEnded.WithCause(ErrReused)
 	}
 	return s.signed(ctx, p, &on, next)
 }
-
-var errReused = errors.New("a refresh token came back after its grace; its session is ended")
 
 // SignOut ends the session of a refresh token. What is no session's token is signed out already.
 func (s *Sessions) SignOut(ctx context.Context, in tenant.ID, cookie string) error {

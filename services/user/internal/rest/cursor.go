@@ -1,0 +1,57 @@
+package rest
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"noteworks.dev/services/internal/errs"
+	"noteworks.dev/services/user/internal/person"
+	"noteworks.dev/services/user/internal/tenant"
+)
+
+const (
+	cursorVersion = 1
+	cursorSum     = 8
+	maxCursor     = 1024
+	idSize        = 16
+)
+
+// binding is what a cursor belongs to: it is refused for anything else.
+type binding struct {
+	workspace tenant.ID
+	email     person.Email
+	text      string
+}
+
+// cursor is the version, a sum over place and binding, the person's id and the sort key, in base64. It holds nothing that the page did not show.
+func (b binding) cursor(after person.Place) string {
+	id := uuid.MustParse(string(after.ID)) // read from the database a moment ago
+	raw := append([]byte{cursorVersion}, b.sum(after)...)
+	raw = append(raw, id[:]...)
+	raw = append(raw, after.SortKey...)
+	return base64.RawURLEncoding.EncodeToString(raw)
+}
+
+func (b binding) parse(cursor string) (person.Place, error) {
+	invalid := errs.Invalid("invalid-cursor", "This cursor does not belong to this list.").WithField("cursor")
+	const header = 1 + cursorSum + idSize
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil || len(cursor) > maxCursor || len(raw) < header || raw[0] != cursorVersion {
+		return person.Place{}, invalid
+	}
+	place := person.Place{SortKey: string(raw[header:]), ID: person.ID(uuid.UUID(raw[1+cursorSum : header]).String())}
+	if !bytes.Equal(raw[1:1+cursorSum], b.sum(place)) {
+		return person.Place{}, invalid
+	}
+	return place, nil
+}
+
+// sum has NUL between its parts, which none of them can hold.
+func (b binding) sum(p person.Place) []byte {
+	sum := sha256.Sum256([]byte(strings.Join([]string{string(b.workspace), string(b.email), b.text, string(p.ID), p.SortKey}, "\x00")))
+	return sum[:cursorSum]
+}

@@ -1,0 +1,211 @@
+// Package server puts the user service together and runs it. It is imported by main, by allinone and by the system test, and is the only
+// package of the service that is.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"noteworks.dev/services/internal/auth"
+	"noteworks.dev/services/internal/config"
+	"noteworks.dev/services/internal/event"
+	"noteworks.dev/services/internal/httpserver"
+	"noteworks.dev/services/internal/outbox"
+	"noteworks.dev/services/internal/pg"
+	kitrpc "noteworks.dev/services/internal/rpc"
+	"noteworks.dev/services/internal/telemetry"
+	"noteworks.dev/services/user/internal/accesstoken"
+	"noteworks.dev/services/user/internal/argon2id"
+	"noteworks.dev/services/user/internal/keyring"
+	"noteworks.dev/services/user/internal/person"
+	"noteworks.dev/services/user/internal/postgres"
+	"noteworks.dev/services/user/internal/ratelimit"
+	"noteworks.dev/services/user/internal/rest"
+	"noteworks.dev/services/user/internal/rpc"
+	"noteworks.dev/services/user/internal/session"
+	"noteworks.dev/services/user/internal/workspace"
+)
+
+const name = "user"
+
+// Server is the service. Its lifecycle is New, Start once, Stop.
+type Server struct {
+	cfg     Config
+	tel     *telemetry.Telemetry
+	db      *pg.DB
+	bus     *event.Bus
+	outbox  *outbox.Outbox
+	keys    *keyring.Keyring
+	public  *httpserver.Server
+	inner   *httpserver.Server
+	ops     *httpserver.Server
+	serving atomic.Bool
+}
+
+// Migrations is the schema of the service's database.
+func Migrations() []fs.FS { return []fs.FS{outbox.Migrations, postgres.Migrations()} }
+
+// New puts the service together. It asks nobody anything: the database and NATS may be away.
+func New(ctx context.Context, cfg Config, tel *telemetry.Telemetry) (*Server, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	callers, err := kitrpc.NewStaticCallers(cfg.RPCCallers)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, tel: tel}
+	if s.db, err = pg.Open(ctx, cfg.Database, tel); err != nil {
+		return nil, err
+	}
+	cfg.NATS.Name = name
+	if s.bus, err = event.Connect(ctx, cfg.NATS, tel); err != nil {
+		s.db.Close()
+		return nil, err
+	}
+	s.outbox = outbox.New(s.db, s.bus, outbox.Config{Stream: "USER", Source: name}, tel)
+	s.build(callers)
+	return s, nil
+}
+
+// build connects the parts that do not fail.
+func (s *Server) build(callers kitrpc.CallerVerifier) {
+	cfg := s.cfg
+	store := postgres.New(s.db, s.outbox)
+	s.keys = keyring.New(store, cfg.keys(), cfg.Now, s.tel.Log)
+	hasher := argon2id.New(argon2id.Default(), cfg.hashing())
+	people := person.NewPeople(store, hasher)
+	sessions := session.NewSessions(store, hasher, accesstoken.NewSigner(s.keys, cfg.AccessTokenLife, cfg.Now), session.Config{
+		Lifetimes: cfg.lifetimes(), Now: cfg.Now, NewID: newID,
+	})
+	workspaces := workspace.NewWorkspaces(store, hasher, s.meter(), workspace.Config{Now: cfg.Now, NewID: newID, Base: cfg.BaseDomain})
+
+	api := rest.API{
+		Sessions: sessions, People: people, Workspaces: workspaces, Telemetry: s.tel, TrustedProxies: cfg.TrustedProxies,
+		Tokens:    auth.NewVerifier(accesstoken.Keys{Keyring: s.keys}, cfg.Now),
+		ByAddress: ratelimit.New(cfg.AddressPerMinute, cfg.AddressBurst, cfg.Now),
+		ByAccount: ratelimit.New(cfg.AccountPerMinute, cfg.AccountBurst, cfg.Now),
+	}
+	s.public = httpserver.New(name+" http", cfg.HTTPAddr, api.Handler(), s.tel)
+
+	inner := kitrpc.NewServer(callers, s.tel)
+	rpc.Mount(inner, workspaces, people, s.tel)
+	inner.Handle("GET /.well-known/jwks.json", accesstoken.JWKS(s.keys))
+	s.inner = httpserver.New(name+" rpc", cfg.RPCAddr, inner, s.tel, httpserver.WithH2C())
+
+	s.ops = httpserver.NewOps(cfg.OpsAddr, s.ready, s.tel)
+}
+
+func (s *Server) meter() workspace.Meter {
+	if s.cfg.NoteURL == "" {
+		return nil
+	}
+	return rpc.NewMeter(s.cfg.note(), s.tel)
+}
+
+// ready does not look at NATS: without it, events wait in the outbox and everything else works.
+func (s *Server) ready(ctx context.Context) error {
+	if !s.serving.Load() {
+		return errors.New("still starting")
+	}
+	return s.db.Ready(ctx)
+}
+
+// Start migrates when there is an owner's URL to do it with, and serves. On an error everything is stopped again.
+func (s *Server) Start(ctx context.Context) error {
+	if err := s.start(ctx); err != nil {
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownGrace)
+		defer cancel()
+		return errors.Join(err, s.Stop(stopping))
+	}
+	return nil
+}
+
+func (s *Server) start(ctx context.Context) error {
+	if err := s.ops.Start(ctx); err != nil {
+		return err
+	}
+	if s.cfg.Database.MigrateURL != "" {
+		if err := pg.Migrate(ctx, s.cfg.Database, Migrations()...); err != nil {
+			return err
+		}
+	}
+	for _, part := range []interface{ Start(context.Context) error }{s.outbox, s.keys, s.inner, s.public} {
+		if err := part.Start(ctx); err != nil {
+			return err
+		}
+	}
+	s.serving.Store(true)
+	s.tel.Log.InfoContext(ctx, "user service is up")
+	return nil
+}
+
+// Stop goes in the order of least harm: not ready, no new requests, running ones to their end, the last events out, then what all
+// of them stood on. It does all of it even when a part fails, within ctx.
+func (s *Server) Stop(ctx context.Context) error {
+	s.ops.Drain()
+	err := errors.Join(s.public.Stop(ctx), s.inner.Stop(ctx), s.keys.Stop(ctx), s.outbox.Stop(ctx))
+	s.bus.Close()
+	s.db.Close()
+	return errors.Join(err, s.ops.Stop(ctx))
+}
+
+// RotateKeys publishes a new signing key now; it signs after SIGNING_KEY_LEAD.
+func (s *Server) RotateKeys(ctx context.Context) error { return s.keys.Rotate(ctx) }
+
+// HTTPAddr is where the public API listens.
+func (s *Server) HTTPAddr() string { return s.public.Addr() }
+
+// RPCAddr is where the internal API listens.
+func (s *Server) RPCAddr() string { return s.inner.Addr() }
+
+// OpsAddr is where /livez, /readyz and /metrics are.
+func (s *Server) OpsAddr() string { return s.ops.Addr() }
+
+// newID is a UUIDv7: it sorts by time, which is kind to indexes.
+func newID() (string, error) {
+	id, err := uuid.NewV7()
+	return id.String(), err
+}
+
+// Run is the program: it serves until ctx ends, then stops within SHUTDOWN_GRACE.
+func Run(ctx context.Context, lookup config.LookupFunc, logs io.Writer) error {
+	cfg, err := config.Load[Config](lookup)
+	if err != nil {
+		return err
+	}
+	tel, err := telemetry.New(ctx, name, lookup, logs)
+	if err != nil {
+		return err
+	}
+	return errors.Join(serve(ctx, cfg, tel), flush(ctx, tel))
+}
+
+func serve(ctx context.Context, cfg Config, tel *telemetry.Telemetry) error {
+	s, err := New(ctx, cfg, tel)
+	if err != nil {
+		return err
+	}
+	if err := s.Start(ctx); err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	<-ctx.Done()
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownGrace)
+	defer cancel()
+	return s.Stop(stopping)
+}
+
+// flush sends the last spans; losing them is no reason to wait.
+func flush(ctx context.Context, tel *telemetry.Telemetry) error {
+	const patience = 2 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	return tel.Shutdown(ctx)
+}
