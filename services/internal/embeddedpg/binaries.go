@@ -38,7 +38,7 @@ func prepareBinaries(dir string, acc account) (binaries, error) {
 	if err != nil || ok {
 		return binaries{dir}, err
 	}
-	copied, err := copyPackage(dir)
+	copied, err := copyPackage(dir, stateDir)
 	if err != nil {
 		return binaries{}, fmt.Errorf("copy PostgreSQL's binaries to where its account reaches them: %w", err)
 	}
@@ -130,14 +130,14 @@ func runnable(dir string, acc account) (bool, error) {
 	return acc.may(info, 0o5), nil
 }
 
-// copyPackage copies the package below stateDir, once per version. Two processes that do it at once both succeed: the
+// copyPackage copies the package below state, once per version. Two processes that do it at once both succeed: the
 // copy appears by a rename, and whoever comes second throws theirs away.
-func copyPackage(dir string) (string, error) {
+func copyPackage(dir, state string) (string, error) {
 	name, err := packageName(dir)
 	if err != nil {
 		return "", err
 	}
-	return copyOnce(filepath.Join(dir, "native"), filepath.Join(stateDir, name), "native")
+	return copyOnce(filepath.Join(dir, "native"), filepath.Join(state, name), "native")
 }
 
 func copyOnce(from, into, as string) (string, error) {

@@ -42,7 +42,7 @@ func openHome(dataDir string, acc account, log *slog.Logger) (home, error) {
 	if err != nil {
 		return home{}, fmt.Errorf("data directory %s: %w", dataDir, err)
 	}
-	dir, err := settle(asked, acc, log)
+	dir, err := settle(asked, acc, mover{stateDir: stateDir, log: log})
 	if err != nil {
 		return home{}, fmt.Errorf("data directory %s: %w", asked, err)
 	}
@@ -70,9 +70,9 @@ func ownerOf(path string, acc account) account {
 }
 
 // settle returns the real directory behind the one asked for, made if need be.
-func settle(asked string, acc account, log *slog.Logger) (string, error) {
+func settle(asked string, acc account, mv mover) (string, error) {
 	if _, err := os.Lstat(asked); err == nil {
-		return settleExisting(asked, acc, log)
+		return settleExisting(asked, acc, mv)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
@@ -84,7 +84,7 @@ func settle(asked string, acc account, log *slog.Logger) (string, error) {
 		return "", err
 	}
 	if !ok {
-		return moveOut(asked, log)
+		return mv.moveOut(asked)
 	}
 	if err := os.Mkdir(asked, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", err
@@ -93,7 +93,7 @@ func settle(asked string, acc account, log *slog.Logger) (string, error) {
 }
 
 // settleExisting follows the link of an earlier start, and moves an empty directory that the account cannot reach.
-func settleExisting(asked string, acc account, log *slog.Logger) (string, error) {
+func settleExisting(asked string, acc account, mv mover) (string, error) {
 	dir, err := filepath.EvalSymlinks(asked)
 	if err != nil {
 		return "", err
@@ -105,18 +105,24 @@ func settleExisting(asked string, acc account, log *slog.Logger) (string, error)
 	if err := os.Remove(dir); err != nil {
 		return "", fmt.Errorf("the account that PostgreSQL runs as cannot reach it, and it is not empty: %w", err)
 	}
-	return moveOut(asked, log)
+	return mv.moveOut(asked)
+}
+
+// mover finds other places for data that would be out of reach.
+type mover struct {
+	stateDir string
+	log      *slog.Logger
 }
 
 // moveOut makes the directory below stateDir and leaves a link to it where it was asked for. The link is what says that
 // the data is still wanted: without it an older directory of the same name is put aside, never opened and never deleted.
-func moveOut(asked string, log *slog.Logger) (string, error) {
+func (m mover) moveOut(asked string) (string, error) {
 	sum := sha256.Sum256([]byte(asked))
-	dir := filepath.Join(stateDir, filepath.Base(asked)+"-"+hex.EncodeToString(sum[:6]))
-	if err := makeOpenDir(stateDir); err != nil {
+	dir := filepath.Join(m.stateDir, filepath.Base(asked)+"-"+hex.EncodeToString(sum[:6]))
+	if err := makeOpenDir(m.stateDir); err != nil {
 		return "", err
 	}
-	if err := putAside(dir, log); err != nil {
+	if err := m.putAside(dir); err != nil {
 		return "", err
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -125,12 +131,12 @@ func moveOut(asked string, log *slog.Logger) (string, error) {
 	if err := os.Symlink(dir, asked); err != nil {
 		return "", err
 	}
-	log.Info("PostgreSQL's account cannot reach the data directory: the data is elsewhere, behind a link",
+	m.log.Info("PostgreSQL's account cannot reach the data directory: the data is elsewhere, behind a link",
 		"asked", asked, "dir", dir)
 	return dir, nil
 }
 
-func putAside(dir string, log *slog.Logger) error {
+func (m mover) putAside(dir string) error {
 	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
@@ -140,7 +146,7 @@ func putAside(dir string, log *slog.Logger) error {
 	if err := os.Rename(dir, old); err != nil {
 		return err
 	}
-	log.Warn("an older data directory whose link is gone was put aside", "dir", old)
+	m.log.Warn("an older data directory whose link is gone was put aside", "dir", old)
 	return nil
 }
 

@@ -18,8 +18,8 @@ import (
 const orphanPatience = 10 * time.Second
 
 // endOrphan ends what is left of an earlier server on this cluster, whose parent was killed, and clears its traces. The
-// caller holds the lock, so nobody owns such a server any more.
-func (h home) endOrphan(ctx context.Context, log *slog.Logger) error {
+// caller holds the lock, so nobody owns such a server any more. keep is a socket directory that is still wanted.
+func (h home) endOrphan(ctx context.Context, keep string, log *slog.Logger) error {
 	left := h.readPidFile()
 	if err := h.endProcesses(ctx, left.pid, log); err != nil {
 		return err
@@ -28,7 +28,7 @@ func (h home) endOrphan(ctx context.Context, log *slog.Logger) error {
 	if err := os.Remove(filepath.Join(h.cluster(), "postmaster.pid")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("clear a dead PostgreSQL's lock: %w", err)
 	}
-	if left.socketDir == "" {
+	if left.socketDir == "" || left.socketDir == keep {
 		return nil
 	}
 	if err := os.RemoveAll(left.socketDir); err != nil {
@@ -71,7 +71,7 @@ func signalAll(pids []int, sig syscall.Signal) {
 // leftover is what postmaster.pid tells of the last run.
 type leftover struct {
 	pid       int
-	socketDir string // only when it is one of ours; a restart in the same place keeps its own
+	socketDir string // only when it is one of ours
 }
 
 func (h home) readPidFile() leftover {

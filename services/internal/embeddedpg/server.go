@@ -82,7 +82,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 
 // open does what a start does once per Server; boot is what each Restart repeats.
 func (s *Server) open(ctx context.Context) error {
-	if err := s.home.endOrphan(ctx, s.log); err != nil {
+	if err := s.home.endOrphan(ctx, s.socket, s.log); err != nil {
 		return err
 	}
 	var err error
@@ -207,10 +207,25 @@ func (s *Server) Restart(ctx context.Context) error {
 	if err := s.shutdown(ctx); err != nil {
 		return err
 	}
-	if err := s.home.endOrphan(ctx, s.log); err != nil {
+	if err := s.home.endOrphan(ctx, s.socket, s.log); err != nil {
 		return err
 	}
 	return s.boot(ctx)
+}
+
+// Freeze stops the server's processes where they are (SIGSTOP), as a machine that hangs would: connections stay open and
+// nothing answers. Thaw lets it go on. For tests.
+func (s *Server) Freeze() { s.signalProcesses(syscall.SIGSTOP) }
+
+// Thaw ends a Freeze.
+func (s *Server) Thaw() { s.signalProcesses(syscall.SIGCONT) }
+
+func (s *Server) signalProcesses(sig syscall.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.proc != nil {
+		signalAll(serverProcesses(s.home.cluster(), s.proc.cmd.Process.Pid), sig)
+	}
 }
 
 // Done is closed when the server process that runs now ends, for whatever reason. It is nil while none runs.

@@ -34,11 +34,11 @@ func defaults() map[string]string {
 	}
 }
 
-// ForTests trades durability for speed: what a crash of the operating system would lose, no test looks at.
+// ForTests trades durability for speed: a crash of the operating system may lose data, which no test looks at. A kill of the server still loses
+// nothing.
 func ForTests() map[string]string {
 	return map[string]string{
 		"fsync":              "off",
-		"synchronous_commit": "off",
 		"full_page_writes":   "off",
 		"max_connections":    "500",
 		"autovacuum_naptime": "1h",
