@@ -23,6 +23,7 @@ var ErrInUse = errors.New("the data directory is in use by another process")
 //	cluster/      PostgreSQL's own files (PGDATA)
 //	superuser     the superuser's password
 //	postgres.log  the server's log
+//	socket        where the last server's socket directory is
 //	lock          held while a process uses the directory
 type home struct {
 	dir     string
@@ -32,6 +33,7 @@ type home struct {
 
 func (h home) cluster() string      { return filepath.Join(h.dir, "cluster") }
 func (h home) passwordFile() string { return filepath.Join(h.dir, "superuser") }
+func (h home) socketFile() string   { return filepath.Join(h.dir, "socket") }
 
 // openHome makes or finds the data directory, in a place the account reaches, and locks it.
 func openHome(dataDir string, acc account, log *slog.Logger) (home, error) {

@@ -20,18 +20,18 @@ const orphanPatience = 10 * time.Second
 // endOrphan ends what is left of an earlier server on this cluster, whose parent was killed, and clears its traces. The
 // caller holds the lock, so nobody owns such a server any more. keep is a socket directory that is still wanted.
 func (h home) endOrphan(ctx context.Context, keep string, log *slog.Logger) error {
-	left := h.readPidFile()
-	if err := h.endProcesses(ctx, left.pid, log); err != nil {
+	if err := h.endProcesses(ctx, h.recordedProcess(), log); err != nil {
 		return err
 	}
 	// The file would make PostgreSQL refuse to start when another program has got that process id since.
 	if err := os.Remove(filepath.Join(h.cluster(), "postmaster.pid")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("clear a dead PostgreSQL's lock: %w", err)
 	}
-	if left.socketDir == "" || left.socketDir == keep {
+	left := h.recordedSocket()
+	if left == "" || left == keep {
 		return nil
 	}
-	if err := os.RemoveAll(left.socketDir); err != nil {
+	if err := os.RemoveAll(left); err != nil {
 		return fmt.Errorf("clear a dead PostgreSQL's socket: %w", err)
 	}
 	return nil
@@ -68,25 +68,29 @@ func signalAll(pids []int, sig syscall.Signal) {
 	}
 }
 
-// leftover is what postmaster.pid tells of the last run.
-type leftover struct {
-	pid       int
-	socketDir string // only when it is one of ours
-}
-
-func (h home) readPidFile() leftover {
+// recordedProcess is the id in the first line of PostgreSQL's own lock file; 0 without one.
+func (h home) recordedProcess() int {
 	text, err := os.ReadFile(filepath.Join(h.cluster(), "postmaster.pid"))
 	if err != nil {
-		return leftover{}
+		return 0
 	}
-	const pidLine, socketLine = 0, 4
-	lines := strings.Split(string(text), "\n")
-	var l leftover
-	if pid, err := strconv.Atoi(strings.TrimSpace(lines[pidLine])); err == nil {
-		l.pid = pid
+	first, _, _ := strings.Cut(string(text), "\n")
+	pid, err := strconv.Atoi(strings.TrimSpace(first))
+	if err != nil {
+		return 0
 	}
-	if len(lines) > socketLine && strings.HasPrefix(lines[socketLine], "/tmp/"+socketPrefix) {
-		l.socketDir = filepath.Clean(lines[socketLine])
+	return pid
+}
+
+// recordedSocket is the socket directory of the last server, if it is one that we made.
+func (h home) recordedSocket() string {
+	text, err := os.ReadFile(h.socketFile())
+	if err != nil {
+		return ""
 	}
-	return l
+	dir := filepath.Clean(strings.TrimSpace(string(text)))
+	if filepath.Dir(dir) != socketParent || !strings.HasPrefix(filepath.Base(dir), socketPrefix) {
+		return ""
+	}
+	return dir
 }

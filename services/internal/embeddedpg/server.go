@@ -89,7 +89,7 @@ func (s *Server) open(ctx context.Context) error {
 	if s.password, err = s.home.initialise(ctx, s.bin); err != nil {
 		return fmt.Errorf("initialise PostgreSQL in %s: %w", s.home.dir, err)
 	}
-	if s.socket, err = makeSocketDir(s.home.account); err != nil {
+	if s.socket, err = s.home.makeSocketDir(); err != nil {
 		return err
 	}
 	return s.boot(ctx)
@@ -247,19 +247,22 @@ func (s *Server) SocketDir() string { return s.socket }
 // LogFile is the server's own log.
 func (s *Server) LogFile() string { return s.home.logFile() }
 
-func makeSocketDir(acc account) (string, error) {
-	// Not os.TempDir: a Unix socket's path may have 107 bytes (103 on macOS), and TMPDIR is long on some systems.
-	dir, err := os.MkdirTemp("/tmp", socketPrefix)
+// makeSocketDir makes a private directory for this server's socket, and notes where, for the next start to clean up after a kill.
+func (h home) makeSocketDir() (string, error) {
+	dir, err := os.MkdirTemp(socketParent, socketPrefix)
 	if err != nil {
 		return "", fmt.Errorf("directory for PostgreSQL's socket: %w", err)
 	}
-	if err := acc.own(dir); err != nil {
+	err = errors.Join(os.WriteFile(h.socketFile(), []byte(dir+"\n"), 0o600), h.account.own(dir))
+	if err != nil {
 		return "", errors.Join(err, os.RemoveAll(dir))
 	}
 	return dir, nil
 }
 
 const (
+	// Not os.TempDir: a Unix socket's path may have 107 bytes (103 on macOS), and TMPDIR is long on some systems.
+	socketParent = "/tmp"
 	socketPrefix = "noteworks-pg-"
 	logTailBytes = 4 << 10
 	// logLimit is the size at which a start puts the log aside (one generation is kept).
