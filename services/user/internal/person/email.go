@@ -18,13 +18,14 @@ type Email string
 
 // ParseEmail normalises s. It refuses what cannot be an address and does not try to prove that it is one.
 func ParseEmail(s string) (Email, error) {
+	valid := utf8.ValidString(s) // before ToLower, which mends it
 	s = strings.ToLower(strings.TrimSpace(s))
 	name, domain, one := strings.Cut(s, "@")
 	switch {
-	case !one || strings.Contains(domain, "@"),
+	case !valid, !one || strings.Contains(domain, "@"),
 		len(s) > maxEmail || len(name) > maxEmailName,
 		!dotted(name) || !dotted(domain),
-		!utf8.ValidString(s) || strings.ContainsFunc(s, notInAddress):
+		strings.ContainsFunc(s, notInAddress):
 		return "", errs.Invalid("invalid-email", "This is not an e-mail address.").WithField("email")
 	}
 	return Email(s), nil
