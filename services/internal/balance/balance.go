@@ -113,7 +113,11 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	res, err := t.try(r, body)
-	done(err)
+	if body.broke() {
+		done(context.Canceled) // or callers could open the breaker with bodies that are too long
+	} else {
+		done(err)
+	}
 	if err != nil {
 		body.discard()
 		return nil, failure(r.Context(), err)

@@ -1,6 +1,7 @@
 package balance
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -13,6 +14,7 @@ type heldBody struct {
 
 	mu              sync.Mutex
 	read            bool
+	failed          bool
 	holding, closed bool
 }
 
@@ -27,7 +29,23 @@ func (b *heldBody) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	b.read = true
 	b.mu.Unlock()
-	return b.body.Read(p)
+	n, err := b.body.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.mu.Lock()
+		b.failed = true
+		b.mu.Unlock()
+	}
+	return n, err
+}
+
+// broke reports whether the body could not be read to its end: the caller's failure, which says nothing about an upstream.
+func (b *heldBody) broke() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.failed
 }
 
 func (b *heldBody) Close() error {
