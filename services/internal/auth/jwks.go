@@ -86,8 +86,11 @@ func (j *JWKS) known(kid string) (key ed25519.PublicKey, ok, fetch bool) {
 	switch {
 	case ok && age < refreshAfter:
 		return key, true, false
+	case ok && elapsed(j.tried, now) >= fetchEvery:
+		j.tried = now // so that only one of many requests starts it
+		return key, true, true
 	case ok:
-		return key, true, elapsed(j.tried, now) >= fetchEvery
+		return key, true, false
 	case j.failure != nil:
 		return nil, false, elapsed(j.tried, now) >= retryEvery
 	}

@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -40,6 +41,7 @@ type Telemetry struct {
 
 	registry *prometheus.Registry
 	stop     []func(context.Context) error
+	stopped  sync.Once
 }
 
 // Option changes how New builds a Telemetry.
@@ -101,12 +103,14 @@ func (t *Telemetry) MetricsHandler() http.Handler {
 	return promhttp.HandlerFor(t.registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(t.Log.Handler(), slog.LevelWarn)})
 }
 
-// Shutdown sends what is left and ends. Logs keep working.
+// Shutdown sends what is left and ends; again, it does nothing. Logs keep working.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	var all []error
-	for _, stop := range t.stop {
-		all = append(all, stop(ctx))
-	}
+	t.stopped.Do(func() {
+		for _, stop := range t.stop {
+			all = append(all, stop(ctx))
+		}
+	})
 	return errors.Join(all...)
 }
 
