@@ -1,0 +1,58 @@
+package live
+
+import "time"
+
+// Identity is who is at the other end of a socket, as its verified token said.
+type Identity struct {
+	Person, Workspace, Session string
+	// Expires is when the token does.
+	Expires time.Time
+}
+
+// Client is one socket as the hub sees it: a bounded queue, and after Join, someone's.
+// Its methods may be called by any goroutine.
+type Client struct {
+	queue queue
+	ended func()
+
+	// The hub's, under its lock.
+	who    Identity
+	joined bool
+	// seen is up to where this client has been told everything; kept only while the hub holds.
+	seen Cursor
+	// told means that ready has been sent; waiting, that a held hub owes this client ready since then.
+	told    bool
+	waiting time.Time
+	since   string
+}
+
+// Take appends up to maxBytes of frames to into, and at least one if any waits; they are to be written in that order. No frame means
+// that the queue is idle: the next one calls wake again. done means that nothing may follow and the socket is to be closed.
+func (c *Client) Take(into []*Frame, maxBytes int) (taken []*Frame, done bool) {
+	return c.queue.take(into, maxBytes)
+}
+
+// Send queues wire, a whole frame that is not an event, such as a pong. False means that the client does not read.
+func (c *Client) Send(wire []byte) bool { return c.queue.push(&Frame{wire: wire}) }
+
+// End drops what waits and lets an error frame with code be the last. It reports whether this call did so: only the first counts.
+func (c *Client) End(code string) bool { return c.finish(code, errorFrame(code)) }
+
+// EndForRestart drops what waits without a word: the client shall come back, and misses nothing by it.
+func (c *Client) EndForRestart() bool { return c.finish(CodeRestart, nil) }
+
+func (c *Client) finish(code string, last *Frame) bool {
+	first := c.queue.finish(code, last)
+	if first {
+		c.ended()
+	}
+	return first
+}
+
+// Seize is End for a caller that writes the error frame, which it gets, and closes the socket itself: Take is not called for it.
+func (c *Client) Seize(code string) (last *Frame, first bool) {
+	return errorFrame(code), c.queue.seize(code)
+}
+
+// Ended is the code this client was ended with, "" while it was not.
+func (c *Client) Ended() string { return c.queue.ended() }

@@ -1,0 +1,122 @@
+package live
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"math"
+
+	"noteworks.dev/services/internal/errs"
+)
+
+// Frame is one message to browsers, encoded once and shared by all sockets that get it: an unmasked text message of RFC 6455, ready
+// to be written. A Frame never changes.
+type Frame struct {
+	wire []byte
+	note string // whose content this is, if of a note
+}
+
+// Wire is what goes onto the socket. It must not be changed.
+func (f *Frame) Wire() []byte { return f.wire }
+
+// Control reports whether it is a ping or a pong and says nothing.
+func (f *Frame) Control() bool { return f.wire[0]&0x08 != 0 }
+
+// Why a client was ended. All but CodeRestart are codes of error frames.
+const (
+	CodeSessionEnded    = "session-ended"
+	CodeTokenExpired    = "token-expired"
+	CodeUnauthenticated = "unauthenticated"
+	CodeWrongWorkspace  = "wrong-workspace"
+	CodeOtherPerson     = "other-person"
+	CodeMalformedFrame  = "malformed-frame"
+	CodeBinaryFrame     = "binary-frame"
+	CodeFrameTooLarge   = "frame-too-large"
+	CodeTooManyFrames   = "too-many-frames"
+	CodeTooSlow         = "too-slow"
+	CodeUnavailable     = "unavailable"
+	CodeRestart         = "restart"
+)
+
+// MaxClientFrame is the longest frame a client may send: a token has up to 4 kB less what surrounds it.
+const MaxClientFrame = 4 << 10
+
+// ClientFrame is a frame from a client. Types other than "auth" are ignored, so that new ones need no new servers.
+type ClientFrame struct {
+	Type  string `json:"type"`
+	Token string `json:"token"`
+	Since string `json:"since"`
+}
+
+// TypeAuth is the one type of client frame there is.
+const TypeAuth = "auth"
+
+// ParseClientFrame reads a client's frame; what is no JSON object with a type is refused.
+func ParseClientFrame(b []byte) (ClientFrame, error) {
+	var head struct {
+		Type string `json:"type"`
+	}
+	if len(b) > MaxClientFrame {
+		return ClientFrame{}, errs.Invalid(CodeFrameTooLarge, "A frame has at most %d bytes.", MaxClientFrame)
+	}
+	if err := json.Unmarshal(b, &head); err != nil || head.Type == "" {
+		return ClientFrame{}, errs.Invalid(CodeMalformedFrame, "A frame is a JSON object with a type.").WithCause(err)
+	}
+	if head.Type != TypeAuth {
+		return ClientFrame{Type: head.Type}, nil
+	}
+	var f ClientFrame
+	if err := json.Unmarshal(b, &f); err != nil {
+		return ClientFrame{}, errs.Invalid(CodeMalformedFrame, "An auth frame has a token and may have since, both texts.").WithCause(err)
+	}
+	return f, nil
+}
+
+func readyFrame(at Cursor) *Frame {
+	return newFrame("", []byte(`{"type":"ready","cursor":"`+at.String()+`"}`))
+}
+
+func resyncFrame() *Frame { return newFrame("", []byte(`{"type":"resync"}`)) }
+
+func errorFrame(code string) *Frame {
+	b := append([]byte(`{"type":"error","code":`), quoted(code)...)
+	return newFrame("", append(b, '}'))
+}
+
+func eventFrame(e *Event, at Cursor) *Frame {
+	b := make([]byte, 0, len(e.Data)+192)
+	b = append(b, `{"type":"event","event":`...)
+	b = append(b, quoted(e.Type)...)
+	b = append(b, `,"id":`...)
+	b = append(b, quoted(e.ID)...)
+	b = append(b, `,"cursor":"`...)
+	b = append(b, at.String()...)
+	b = append(b, `","data":`...)
+	b = append(b, e.Data...)
+	note := e.Note
+	if e.Withdrawn != (Withdrawal{}) {
+		note = "" // it says that the note is gone, and nothing of the note: never taken back
+	}
+	return newFrame(note, append(b, '}'))
+}
+
+// quoted is s as JSON; encoding a string cannot fail.
+func quoted(s string) []byte {
+	b, _ := json.Marshal(s)
+	return b
+}
+
+// newFrame puts the header of a final, unmasked text message before payload.
+func newFrame(note string, payload []byte) *Frame {
+	const finalText, two, eight = 0x81, 126, 127
+	wire := make([]byte, 0, len(payload)+10)
+	wire = append(wire, finalText)
+	switch n := len(payload); {
+	case n < two:
+		wire = append(wire, byte(n))
+	case n <= math.MaxUint16:
+		wire = binary.BigEndian.AppendUint16(append(wire, two), uint16(n)) //nolint:gosec // checked above
+	default:
+		wire = binary.BigEndian.AppendUint64(append(wire, eight), uint64(n)) //nolint:gosec // a length
+	}
+	return &Frame{wire: append(wire, payload...), note: note}
+}

@@ -1,0 +1,190 @@
+// Package server puts the gateway together and runs it. It is imported by main, by allinone and by the system test, and is the only
+// package of the service that is.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"noteworks.dev/services/gateway/internal/edge"
+	"noteworks.dev/services/gateway/internal/listen"
+	"noteworks.dev/services/gateway/internal/live"
+	"noteworks.dev/services/gateway/internal/proxy"
+	"noteworks.dev/services/gateway/internal/socket"
+	"noteworks.dev/services/gateway/internal/tenant"
+	"noteworks.dev/services/gateway/internal/web"
+	"noteworks.dev/services/internal/auth"
+	"noteworks.dev/services/internal/balance"
+	"noteworks.dev/services/internal/config"
+	"noteworks.dev/services/internal/event"
+	"noteworks.dev/services/internal/httpserver"
+	"noteworks.dev/services/internal/telemetry"
+)
+
+const (
+	name = "gateway"
+	// requestTimeout is a little more than what the services allow themselves, so that their answer comes first.
+	requestTimeout = httpserver.RequestTimeout + 2*time.Second
+)
+
+// Server is the gateway. Its lifecycle is New, Start once, Stop.
+type Server struct {
+	cfg Config
+	tel *telemetry.Telemetry
+
+	bus        *event.Bus
+	hub        *live.Hub
+	listener   *listen.Listener
+	workspaces *tenant.Directory
+	sockets    *socket.Server
+	site       *web.Site
+	upstreams  []*balance.Transport
+	keys       *http.Client
+	public     *httpserver.Server
+	ops        *httpserver.Server
+	serving    atomic.Bool
+}
+
+// New puts the gateway together. It asks nobody anything: the services and NATS may be away.
+func New(ctx context.Context, cfg Config, tel *telemetry.Telemetry) (*Server, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	s := &Server{cfg: cfg, tel: tel, hub: live.NewHub(live.Limits{}, cfg.Now)}
+	user, err := s.upstream("user", cfg.UserHTTPURL)
+	if err != nil {
+		return nil, err
+	}
+	note, err := s.upstream("note", cfg.NoteHTTPURL)
+	if err != nil {
+		return nil, err
+	}
+	if s.site, err = web.Open(cfg.WebDir); err != nil {
+		return nil, err
+	}
+	cfg.NATS.Name = name
+	if s.bus, err = event.Connect(ctx, cfg.NATS, tel); err != nil {
+		return nil, errors.Join(err, s.site.Close())
+	}
+	s.workspaces = tenant.New(cfg.UserHTTPURL, user, cfg.Now)
+	s.listener = listen.New(s.bus, s.hub, s.workspaces, tel)
+	s.build(map[proxy.Upstream]http.RoundTripper{proxy.User: user, proxy.Note: note})
+	if err := s.observe(); err != nil {
+		s.bus.Close()
+		return nil, errors.Join(err, s.site.Close())
+	}
+	return s, nil
+}
+
+func (s *Server) upstream(service, url string) (http.RoundTripper, error) {
+	t, err := balance.New(service, url, s.tel)
+	if err != nil {
+		return nil, err
+	}
+	s.upstreams = append(s.upstreams, t)
+	return proxy.Traced(t, s.tel), nil
+}
+
+// build connects the parts that do not fail.
+func (s *Server) build(upstreams map[proxy.Upstream]http.RoundTripper) {
+	s.keys = &http.Client{Transport: &http.Transport{IdleConnTimeout: time.Minute}}
+	door := &edge.Door{
+		Workspaces: s.workspaces,
+		Verifier:   auth.NewVerifier(auth.NewJWKS(strings.TrimSuffix(s.cfg.UserRPCURL, "/")+"/.well-known/jwks.json", s.keys, s.cfg.Now), s.cfg.Now),
+		Endings:    s.hub.Endings(),
+		API:        proxy.New(upstreams, s.cfg.TrustedProxies),
+		Site:       s.site,
+		Trusted:    s.cfg.TrustedProxies,
+	}
+	s.sockets = socket.NewServer(s.cfg.Live, s.hub, door.Verify, door.HostWorkspace, s.tel, s.cfg.Now)
+	door.Live = s.sockets
+
+	handler := edge.Untraced(httpserver.Instrument(httpserver.AccessLog(door, s.tel), s.tel, nil, httpserver.PublicDoor()))
+	s.public = httpserver.New(name+" http", s.cfg.HTTPAddr, handler, s.tel,
+		httpserver.WithRequestTimeout(requestTimeout),
+		httpserver.WithLongLived(func(r *http.Request) bool { return r.URL.Path == edge.LivePath }))
+	s.ops = httpserver.NewOps(s.cfg.OpsAddr, s.ready, s.tel)
+}
+
+// ready looks at nothing outside: a gateway whose services are away still says so better than no gateway.
+func (s *Server) ready(context.Context) error {
+	if !s.serving.Load() {
+		return errors.New("still starting")
+	}
+	return nil
+}
+
+// Start serves. On an error everything is stopped again.
+func (s *Server) Start(ctx context.Context) error {
+	for _, part := range []interface{ Start(context.Context) error }{s.ops, s.listener, s.sockets, s.public} {
+		if err := part.Start(ctx); err != nil {
+			stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownGrace)
+			defer cancel()
+			return errors.Join(err, s.Stop(stopping))
+		}
+	}
+	s.serving.Store(true)
+	s.tel.Log.InfoContext(ctx, "gateway is up")
+	return nil
+}
+
+// Stop goes in the order of least harm: not ready, good-bye to the sockets one after the other while requests are still answered, then the
+// running requests, then the tail and the rest. It does all of it even when a part fails, within ctx.
+func (s *Server) Stop(ctx context.Context) error {
+	s.ops.Drain()
+	err := errors.Join(s.sockets.Drain(ctx), s.public.Stop(ctx), s.listener.Stop(ctx))
+	s.bus.Close()
+	s.workspaces.Close()
+	for _, t := range s.upstreams {
+		t.CloseIdleConnections()
+	}
+	s.keys.CloseIdleConnections()
+	return errors.Join(err, s.site.Close(), s.ops.Stop(ctx))
+}
+
+// HTTPAddr is where the public port listens.
+func (s *Server) HTTPAddr() string { return s.public.Addr() }
+
+// OpsAddr is where /livez, /readyz and /metrics are.
+func (s *Server) OpsAddr() string { return s.ops.Addr() }
+
+// Run is the program: it serves until ctx ends, then stops within SHUTDOWN_GRACE.
+func Run(ctx context.Context, lookup config.LookupFunc, logs io.Writer) error {
+	cfg, err := config.Load[Config](lookup)
+	if err != nil {
+		return err
+	}
+	tel, err := telemetry.New(ctx, name, lookup, logs)
+	if err != nil {
+		return err
+	}
+	return errors.Join(serve(ctx, cfg, tel), flush(ctx, tel))
+}
+
+func serve(ctx context.Context, cfg Config, tel *telemetry.Telemetry) error {
+	s, err := New(ctx, cfg, tel)
+	if err != nil {
+		return err
+	}
+	if err := s.Start(ctx); err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	<-ctx.Done()
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownGrace)
+	defer cancel()
+	return s.Stop(stopping)
+}
+
+// flush sends the last spans; losing them is no reason to wait.
+func flush(ctx context.Context, tel *telemetry.Telemetry) error {
+	const patience = 2 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	return tel.Shutdown(ctx)
+}
