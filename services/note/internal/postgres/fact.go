@@ -1,0 +1,157 @@
+package postgres
+
+import (
+	"fmt"
+
+	"gorm.io/gorm"
+
+	"noteworks.dev/services/internal/errs"
+	"noteworks.dev/services/note/internal/note"
+)
+
+// A workspace that was deleted takes no notes from those whose token outlived it.
+const insertNote = `
+with n as (
+	insert into notes (workspace_id, id, owner_id, title, body, tags, version, created_at, updated_at, updated_by)
+	select $1, $2, $3, $4, $5, $6, $7, $8, $8, $3
+	where not exists (select from workspaces w where w.workspace_id = $1 and w.deleted)
+	returning workspace_id, id, owner_id, title, body, tags, version, created_at
+), a as (
+	insert into note_access (workspace_id, note_id, person_id, role, granted_by, granted_at, seen_at)
+	select workspace_id, id, owner_id, 4, owner_id, created_at, created_at from n
+), r as (
+	insert into note_revisions (workspace_id, note_id, version, title, body, tags, author_id, created_at)
+	select workspace_id, id, version, title, body, tags, owner_id, created_at from n
+)
+select coalesce((select p.name from people p where p.workspace_id = n.workspace_id and p.id = n.owner_id), '') from n`
+
+// insert writes a new note, with its owner's access and its first revision.
+func insert(tx *gorm.DB, actor note.Actor, n note.Note) (note.Sight, error) {
+	name, written, err := row(tx, value[string], insertNote,
+		actor.Workspace, n.ID, n.Owner, n.Title, n.Body, jsonText(n.Tags), n.Version, n.CreatedAt)
+	if err != nil {
+		return note.Sight{}, err
+	}
+	if !written {
+		return note.Sight{}, errs.NotFound("workspace-not-found", "The workspace has been deleted.")
+	}
+	if err := insertTags(tx, actor.Workspace, n.ID, n.Tags); err != nil {
+		return note.Sight{}, err
+	}
+	return note.Sight{
+		Note: n, Viewer: actor.Person, Role: note.RoleOwner, Audience: []note.PersonID{n.Owner},
+		OwnerName: name, UpdatedByName: name, ViewerName: name, SeenAt: n.CreatedAt,
+	}, nil
+}
+
+// keep writes what happened into rows. sight is the note after it.
+func keep(tx *gorm.DB, workspace note.WorkspaceID, sight *note.Sight, fact note.Fact) error {
+	switch f := fact.(type) {
+	case note.Changed:
+		return keepChange(tx, workspace, sight, f)
+	case note.Trashed, note.Restored:
+		return keepTrash(tx, sight)
+	case note.Destroyed:
+		_, err := exec(tx, deleteNotes, []string{string(sight.ID)})
+		return err
+	case note.Shared:
+		return keepShare(tx, workspace, sight, f)
+	case note.Unshared:
+		_, err := exec(tx, deleteAccess, sight.ID, f.From)
+		return err
+	case note.Pinned, note.Archived:
+		_, err := exec(tx, updateMarks, sight.ID, sight.Viewer, sight.Marks.Pinned, sight.Marks.Archived, sight.SeenAt)
+		return err
+	}
+	return fmt.Errorf("%T is not kept here", fact)
+}
+
+// A part that is null stays as it is and is not sent. The revision is what the row then says.
+const updateContent = `
+with n as (
+	update notes set title = coalesce($2, title), body = coalesce($3, body), tags = coalesce($4::jsonb, tags),
+		version = $5, updated_at = $6, updated_by = $7
+	where id = $1
+	returning workspace_id, id, version, title, body, tags, updated_by, updated_at
+)
+insert into note_revisions (workspace_id, note_id, version, title, body, tags, author_id, created_at)
+select workspace_id, id, version, title, body, tags, updated_by, updated_at from n`
+
+func keepChange(tx *gorm.DB, workspace note.WorkspaceID, sight *note.Sight, c note.Changed) error {
+	var tags *string
+	if c.Tags != nil {
+		text := jsonText(*c.Tags)
+		tags = &text
+	}
+	if _, err := exec(tx, updateContent, sight.ID, c.Title, c.Body, tags, sight.Version, sight.UpdatedAt, sight.UpdatedBy); err != nil {
+		return err
+	}
+	if c.Tags == nil {
+		return nil
+	}
+	if _, err := exec(tx, `delete from note_tags where note_id = $1`, sight.ID); err != nil {
+		return err
+	}
+	return insertTags(tx, workspace, sight.ID, *c.Tags)
+}
+
+func insertTags(tx *gorm.DB, workspace note.WorkspaceID, id note.ID, tags []string) error {
+	if len(tags) == 0 {
+		return nil
+	}
+	keys := make([]string, len(tags))
+	for i, t := range tags {
+		keys[i] = note.TagKey(t)
+	}
+	_, err := exec(tx, `insert into note_tags (workspace_id, note_id, tag_key, tag)
+		select $1, $2, t.key, t.tag from unnest($3::text[], $4::text[]) as t (key, tag)`, workspace, id, keys, tags)
+	return err
+}
+
+// The trash and the way back are versions, too: each has a revision.
+const updateTrashed = `
+with n as (
+	update notes set trashed_at = $2, version = $3, updated_at = $4, updated_by = $5
+	where id = $1
+	returning workspace_id, id, version, title, body, tags, updated_by, updated_at
+)
+insert into note_revisions (workspace_id, note_id, version, title, body, tags, author_id, created_at)
+select workspace_id, id, version, title, body, tags, updated_by, updated_at from n`
+
+func keepTrash(tx *gorm.DB, sight *note.Sight) error {
+	var at any
+	if sight.Trashed() {
+		at = sight.TrashedAt
+	}
+	_, err := exec(tx, updateTrashed, sight.ID, at, sight.Version, sight.UpdatedAt, sight.UpdatedBy)
+	return err
+}
+
+const deleteNotes = `
+with a as (delete from note_access where note_id = any($1::uuid[])),
+	r as (delete from note_revisions where note_id = any($1::uuid[])),
+	t as (delete from note_tags where note_id = any($1::uuid[])),
+	s as (delete from note_search where note_id = any($1::uuid[]))
+delete from notes where id = any($1::uuid[])`
+
+// HTTP dates know whole seconds: a changed role moves seen_at to another one, or the reader's validators would not tell.
+const upsertAccess = `
+with n as (update notes set access_version = access_version + 1 where id = $2 returning updated_at)
+insert into note_access as a (workspace_id, note_id, person_id, role, granted_by, granted_at, seen_at)
+select $1, $2, $3, $4, $5, $6, $6 from n
+on conflict (workspace_id, note_id, person_id) do update set role = excluded.role, granted_by = excluded.granted_by,
+	seen_at = greatest(excluded.seen_at, date_trunc('second', greatest(a.seen_at, (select updated_at from n))) + interval '1 second')`
+
+func keepShare(tx *gorm.DB, workspace note.WorkspaceID, sight *note.Sight, f note.Shared) error {
+	if err := keepPerson(tx, workspace, f.With); err != nil {
+		return err
+	}
+	_, err := exec(tx, upsertAccess, workspace, sight.ID, f.With.ID, int16(f.As), sight.Viewer, f.At)
+	return err
+}
+
+const deleteAccess = `
+with n as (update notes set access_version = access_version + 1 where id = $1)
+delete from note_access where note_id = $1 and person_id = $2`
+
+const updateMarks = `update note_access set pinned = $3, archived = $4, seen_at = $5 where note_id = $1 and person_id = $2`

@@ -1,0 +1,147 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+
+	"noteworks.dev/services/note/internal/note"
+)
+
+const personByID = `select id, name, active, greatest(name_version, active_version) from people where id = $1 and (name_version > 0 or not active)`
+
+func readPerson(s scanner) (p note.Person, err error) {
+	err = s.Scan(&p.ID, &p.Name, &p.Active, &p.Version)
+	return p, err
+}
+
+// Each part is replaced by a newer one only, so events may come in any order. A deleted person stays deleted.
+const (
+	upsertName = `
+insert into people as p (workspace_id, id, name, name_version) select $1, $2, $3, $4` + unlessDeleted + `
+on conflict (workspace_id, id) do update set name = excluded.name, name_version = excluded.name_version
+	where p.name_version < excluded.name_version and not p.deleted`
+
+	upsertActive = `
+insert into people as p (workspace_id, id, active, active_version) select $1, $2, $3, $4` + unlessDeleted + `
+on conflict (workspace_id, id) do update set active = excluded.active, active_version = excluded.active_version
+	where p.active_version < excluded.active_version and not p.deleted`
+
+	upsertDeleted = `
+insert into people as p (workspace_id, id, active, active_version, deleted) select $1, $2, false, $3, true` + unlessDeleted + `
+on conflict (workspace_id, id) do update set name = '', active = false, active_version = excluded.active_version, deleted = true`
+
+	// What comes late for a workspace that is gone is not kept.
+	unlessDeleted = ` where not exists (select from workspaces w where w.workspace_id = $1 and w.deleted)`
+)
+
+// keepPerson takes what the directory says into the copy.
+func keepPerson(tx *gorm.DB, workspace note.WorkspaceID, p note.Person) error {
+	if p.Version == 0 {
+		return nil
+	}
+	return People{tx, workspace}.Known(p)
+}
+
+// People is the copy of one workspace's people, in somebody else's transaction.
+type People struct {
+	tx        *gorm.DB
+	workspace note.WorkspaceID
+}
+
+// PeopleIn works in tx, which is one of workspace.
+func PeopleIn(tx *gorm.DB, workspace note.WorkspaceID) People { return People{tx, workspace} }
+
+// Known takes all that is said of a person at one version.
+func (p People) Known(person note.Person) error {
+	if err := p.Named(person.ID, person.Name, person.Version); err != nil {
+		return err
+	}
+	return p.Activated(person.ID, person.Active, person.Version)
+}
+
+// Named takes a name.
+func (p People) Named(id note.PersonID, name string, version int32) error {
+	_, err := exec(p.tx, upsertName, p.workspace, id, name, version)
+	return err
+}
+
+// Activated takes whether the person may come in.
+func (p People) Activated(id note.PersonID, active bool, version int32) error {
+	_, err := exec(p.tx, upsertActive, p.workspace, id, active, version)
+	return err
+}
+
+// Deleted forgets the person's name, and notes that what was theirs is to be handed to successor.
+func (p People) Deleted(id, successor note.PersonID, version int32, now time.Time) error {
+	if _, err := exec(p.tx, upsertDeleted, p.workspace, id, version); err != nil {
+		return err
+	}
+	return addChore(p.tx, p.workspace, chore{kind: handOver, person: id, successor: successor}, now)
+}
+
+// Workspaces is the copy of one workspace's own data.
+type Workspaces struct {
+	tx        *gorm.DB
+	workspace note.WorkspaceID
+}
+
+// WorkspacesIn works in tx, which is one of workspace.
+func WorkspacesIn(tx *gorm.DB, workspace note.WorkspaceID) Workspaces {
+	return Workspaces{tx, workspace}
+}
+
+// Applied takes a workspace's state.
+func (w Workspaces) Applied(slug, title string, version int32) error {
+	_, err := exec(w.tx, `
+insert into workspaces as w (workspace_id, slug, title, version) values ($1, $2, $3, $4)
+on conflict (workspace_id) do update set slug = excluded.slug, title = excluded.title, version = excluded.version
+	where w.version < excluded.version and not w.deleted`, w.workspace, slug, title, version)
+	return err
+}
+
+// Deleted leaves a tombstone, and notes that all that is in the workspace is to be deleted.
+func (w Workspaces) Deleted(now time.Time) error {
+	_, err := exec(w.tx, `
+insert into workspaces (workspace_id, slug, title, version, deleted) values ($1, '', '', 0, true)
+on conflict (workspace_id) do update set slug = '', title = '', deleted = true`, w.workspace)
+	if err != nil {
+		return err
+	}
+	return addChore(w.tx, w.workspace, chore{kind: deleteWorkspace}, now)
+}
+
+func addChore(tx *gorm.DB, workspace note.WorkspaceID, c chore, now time.Time) error {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return err
+	}
+	_, err = exec(tx, `insert into chores (workspace_id, id, kind, person_id, successor_id, created_at) values ($1, $2, $3, $4, $5, $6)`,
+		workspace, id.String(), c.kind, nullID(c.person), nullID(c.successor), now)
+	return err
+}
+
+func nullID(p note.PersonID) any {
+	if p == "" {
+		return nil
+	}
+	return p
+}
+
+// Usage counts what a workspace holds. The length of a body is read without the body.
+func (s *Store) Usage(ctx context.Context, workspace note.WorkspaceID) (note.Usage, error) {
+	var u note.Usage
+	err := s.db.InWorkspace(ctx, string(workspace), func(tx *gorm.DB) (err error) {
+		u, _, err = row(tx, readUsage, `
+select count(*) filter (where trashed_at is null), coalesce(sum(octet_length(body)), 0)::bigint from notes`)
+		return err
+	})
+	return u, err
+}
+
+func readUsage(s scanner) (u note.Usage, err error) {
+	err = s.Scan(&u.Notes, &u.Bytes)
+	return u, err
+}
