@@ -87,6 +87,10 @@ func applyAll(ctx context.Context, db *sql.DB, migrations []fs.FS) error {
 		return err
 	}
 	_, err = provider.Up(ctx)
+	var partial *goose.PartialError
+	if errors.As(err, &partial) && partial.Failed != nil && partial.Failed.Source != nil {
+		return fmt.Errorf("%s: %w", partial.Failed.Source.Path, err)
+	}
 	return err
 }
 

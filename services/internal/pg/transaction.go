@@ -25,11 +25,18 @@ const (
 // that it sets anew. Errors that are not the database's own trouble come back as fn returned them; an ended context
 // comes back as such; trouble with the connection, the pool or a lock that stays taken is errs.Unavailable.
 func (db *DB) InWorkspace(ctx context.Context, workspaceID string, fn func(tx *gorm.DB) error) error {
-	if id, err := uuid.Parse(workspaceID); err != nil || id.String() != workspaceID {
+	if err := checkWorkspace(workspaceID); err != nil {
+		return err
+	}
+	// The id may be written into the statement: it is a UUID.
+	return db.run(ctx, "begin; select set_config('noteworks.workspace_id', '"+workspaceID+"', true)", fn)
+}
+
+func checkWorkspace(id string) error {
+	if parsed, err := uuid.Parse(id); err != nil || parsed.String() != id {
 		return errs.Invalid("invalid-workspace", "a workspace's id must be a UUID in its usual spelling")
 	}
-	// Only here is the setting made. It is safe to write the id into the statement: it is a UUID.
-	return db.run(ctx, "begin; select set_config('noteworks.workspace_id', '"+workspaceID+"', true)", fn)
+	return nil
 }
 
 // Tx is InWorkspace without a workspace: no tenant row is seen, and none can be written.
