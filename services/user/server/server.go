@@ -54,9 +54,7 @@ func Migrations() []fs.FS { return []fs.FS{outbox.Migrations, postgres.Migration
 
 // New puts the service together. It asks nobody anything: the database and NATS may be away.
 func New(ctx context.Context, cfg Config, tel *telemetry.Telemetry) (*Server, error) {
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
+	cfg.Now = precise(cfg.Now)
 	callers, err := kitrpc.NewStaticCallers(cfg.RPCCallers)
 	if err != nil {
 		return nil, err
@@ -70,7 +68,7 @@ func New(ctx context.Context, cfg Config, tel *telemetry.Telemetry) (*Server, er
 		s.db.Close()
 		return nil, err
 	}
-	s.outbox = outbox.New(s.db, s.bus, outbox.Config{Stream: "USER", Source: name}, tel)
+	s.outbox = outbox.New(s.db, s.bus, outbox.Config{Stream: event.StreamUser, Source: name}, tel)
 	s.build(callers)
 	return s, nil
 }
@@ -168,6 +166,14 @@ func (s *Server) RPCAddr() string { return s.inner.Addr() }
 
 // OpsAddr is where /livez, /readyz and /metrics are.
 func (s *Server) OpsAddr() string { return s.ops.Addr() }
+
+// precise is the clock as the database keeps its times, so that what was saved and what is read are the same.
+func precise(now func() time.Time) func() time.Time {
+	if now == nil {
+		now = time.Now
+	}
+	return func() time.Time { return now().UTC().Truncate(time.Microsecond) }
+}
 
 // newID is a UUIDv7: it sorts by time, which is kind to indexes.
 func newID() (string, error) {

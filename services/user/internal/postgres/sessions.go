@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgtype"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
@@ -25,7 +24,7 @@ type sessionRow struct {
 	Secret      []byte
 	Generation  int64
 	TokenHash   []byte
-	Recent      pgtype.FlatArray[time.Time] `gorm:"type:timestamptz[]"`
+	Recent      moments
 	CreatedAt   time.Time
 	ExpiresAt   time.Time
 }

@@ -28,6 +28,7 @@ func anonymous(route string) bool {
 // and the anonymous ones above.
 func (a *API) Handler() http.Handler {
 	httpserver.InstallGinCodec()
+	gin.SetMode(gin.ReleaseMode) // its debug mode prints to standard output
 	engine := gin.New()
 	engine.ContextWithFallback = true
 	engine.HandleMethodNotAllowed = true

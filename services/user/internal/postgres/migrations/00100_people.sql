@@ -55,7 +55,7 @@ create table sessions (
 	secret bytea not null,
 	generation bigint not null,
 	token_hash bytea not null,
-	recent timestamptz[] not null,
+	recent jsonb not null,
 	created_at timestamptz not null,
 	expires_at timestamptz not null,
 	primary key (workspace_id, id),
