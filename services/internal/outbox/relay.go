@@ -353,7 +353,7 @@ func (r *relay) compare(ctx context.Context, chain *event.Chain) error {
 	if err != nil {
 		return err
 	}
-	if end.Last != chain.Last() || end.Cursor != r.next && end.Messages > 0 {
+	if end.Last != chain.Last() || end.Cursor != r.next {
 		return event.ErrFenced
 	}
 	return nil

@@ -59,8 +59,9 @@ $$;
 -- outbox_rotate makes a partition for each of the days from today to `ahead` days on, and drops those that ended `keep` ago and of which each row is
 -- published, that is, not after `published` (the relay's cursor, one id per lane, lane 0 first; null: drop nothing). Days are UTC.
 -- It answers how many partitions it made and dropped. It never waits long for a lock: what it could not do it does the next time.
+-- Only the relay may let it drop: others see no rows, and to them every partition would look published.
 create function outbox_rotate(ahead int, keep interval, published bigint[], out made int, out dropped int)
-language plpgsql security definer set search_path = public, pg_temp set timezone = 'UTC' set noteworks.relay = 'on' set lock_timeout = '200ms' as $$
+language plpgsql security definer set search_path = public, pg_temp set timezone = 'UTC' set lock_timeout = '200ms' as $$
 declare
 	day   timestamptz;
 	name  text;
@@ -68,13 +69,16 @@ declare
 begin
 	made := 0;
 	dropped := 0;
+	if published is not null and current_setting('noteworks.relay', true) is distinct from 'on' then
+		raise insufficient_privilege using message = 'only the relay drops partitions';
+	end if;
 	if not pg_try_advisory_xact_lock(hashtext('noteworks.outbox_rotate')) then
 		return; -- another replica is at it
 	end if;
 	for day in select generate_series(date_trunc('day', now()), date_trunc('day', now()) + make_interval(days => ahead), interval '1 day') loop
 		name := 'outbox_' || to_char(day, 'YYYYMMDD');
 		continue when to_regclass(name) is not null
-			or exists (select from outbox_default where created_at >= day and created_at < day + interval '1 day');
+			or exists (select from outbox where created_at >= day and created_at < day + interval '1 day');
 		begin
 			-- Attached, not created in place: that would lock all writers out behind the longest transaction.
 			execute format('create table %I (like outbox including defaults)', name);
@@ -82,8 +86,8 @@ begin
 			execute format('alter table %I force row level security', name);
 			execute format('alter table outbox attach partition %I for values from (%L) to (%L)', name, day, day + interval '1 day');
 			made := made + 1;
-		exception when lock_not_available then
-			null;
+		exception when lock_not_available or check_violation then
+			null; -- check_violation: the default partition has rows of that day
 		end;
 	end loop;
 	if published is null then

@@ -1,0 +1,332 @@
+package outbox_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"gorm.io/gorm"
+
+	"noteworks.dev/services/internal/event"
+	"noteworks.dev/services/internal/outbox"
+	"noteworks.dev/services/internal/telemetry"
+)
+
+// underLoad runs fault while four keys are written, and then requires that the stream has everything.
+func underLoad(t *testing.T, fault func(*testing.T, *world)) {
+	t.Helper()
+	w := newWorld(t)
+	o := w.relay(t)
+	w.write(t, o, "before", 30)
+	w.requireAll(t)
+	var writers sync.WaitGroup
+	for i := range 4 {
+		writers.Go(func() { w.write(t, o, fmt.Sprintf("note-%d", i), 60) })
+	}
+	fault(t, w)
+	writers.Wait()
+	w.requireAll(t)
+	w.write(t, o, "after", 10)
+	w.requireAll(t)
+}
+
+func TestNATSFaults(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]func(*testing.T, *world){
+		"restarted": func(t *testing.T, w *world) { w.nats.Restart(t) },
+		"wiped":     func(t *testing.T, w *world) { w.nats.Wipe(t) },
+		"rolled back to a torn copy": func(t *testing.T, w *world) {
+			copied := w.nats.Snapshot(t)
+			w.write(t, outbox.New(w.DB, w.nats.Bus(t, "note", telemetry.Discard()), config(), telemetry.Discard()), "between", 20)
+			w.nats.Rollback(t, copied)
+		},
+		"files truncated to half": func(t *testing.T, w *world) { w.nats.Truncate(t, event.StreamNote, 0.5) },
+		"files emptied":           func(t *testing.T, w *world) { w.nats.Truncate(t, event.StreamNote, 0) },
+		"stream deleted": func(t *testing.T, w *world) {
+			if err := w.nats.Admin(t).DeleteStream(t.Context(), event.StreamNote); err != nil {
+				t.Error(err)
+			}
+		},
+		"stream purged": func(t *testing.T, w *world) {
+			if err := w.stored(t).Purge(t.Context()); err != nil {
+				t.Error(err)
+			}
+		},
+		"a message in the middle deleted": func(t *testing.T, w *world) {
+			if err := w.stored(t).DeleteMsg(t.Context(), 15); err != nil {
+				t.Error(err)
+			}
+		},
+		"the oldest messages deleted": func(t *testing.T, w *world) {
+			if err := w.stored(t).Purge(t.Context(), jetstream.WithPurgeSequence(20)); err != nil {
+				t.Error(err)
+			}
+		},
+		"the newest message deleted": func(t *testing.T, w *world) {
+			s := w.stored(t)
+			if err := s.DeleteMsg(t.Context(), s.CachedInfo().State.LastSeq); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			underLoad(t, fault)
+		})
+	}
+}
+
+func (w *world) stored(t *testing.T) jetstream.Stream {
+	t.Helper()
+	s, err := w.nats.Admin(t).Stream(t.Context(), event.StreamNote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestChangedStreamConfigurationIsCorrected(t *testing.T) {
+	t.Parallel()
+	underLoad(t, func(t *testing.T, w *world) {
+		s := w.stored(t)
+		cfg := s.CachedInfo().Config
+		cfg.MaxMsgs, cfg.Discard, cfg.MaxAge, cfg.Subjects = 10, jetstream.DiscardOld, time.Minute, []string{"other.>"}
+		if _, err := w.nats.Admin(t).UpdateStream(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		for tick := time.NewTicker(20 * time.Millisecond); ; {
+			info, err := s.Info(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info.Config.MaxMsgs == -1 && info.Config.Discard == jetstream.DiscardNew && info.Config.Subjects[0] == "ws.*.note.v1.>" {
+				return
+			}
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				t.Fatalf("still %+v", info.Config)
+			}
+		}
+	})
+}
+
+func TestNATSAwayAtStart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.nats.Down(t)
+	o := w.relay(t)
+	w.write(t, o, "note", 50) // writing needs no NATS
+	w.nats.Up(t)
+	w.requireOnce(t)
+}
+
+// A stream that is full refuses, and nothing is lost: when there is room again the relay goes on by itself.
+func TestAFullStreamDelaysAndLosesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cfg := w.nats.Config("note")
+	cfg.StreamBytes = 64 << 10
+	bus, err := event.Connect(t.Context(), cfg, telemetry.Discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bus.Close()
+	small := outbox.New(w.DB, bus, config(), telemetry.Discard())
+	if err := small.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.write(t, small, "note", 300) // more than fits
+	kill(small)
+	w.relay(t) // with room
+	w.requireOnce(t)
+}
+
+// Relays are killed at random points, again and again, while writers write: the stream has each event once, in order.
+func TestRelayKilledAtRandom(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const seed, rounds = 7, 60
+	random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // a test that can be repeated
+	done := make(chan struct{})
+	bus := w.nats.Bus(t, "note", telemetry.Discard())
+	writer := outbox.New(w.DB, bus, config(), telemetry.Discard())
+	var writers sync.WaitGroup
+	for i := range 3 {
+		writers.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-done:
+					return
+				default:
+					w.write(t, writer, fmt.Sprintf("note-%d-%d", i, n%3), 5)
+				}
+			}
+		})
+	}
+	for range rounds {
+		o := outbox.New(w.DB, bus, config(), telemetry.Discard())
+		if err := o.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		delay := time.NewTimer(time.Duration(random.IntN(60)) * time.Millisecond)
+		<-delay.C // the point of the kill is what is random
+		kill(o)
+	}
+	close(done)
+	writers.Wait()
+	w.relay(t)
+	w.requireOnce(t)
+}
+
+// Two relays that both believe they lead, as when one was paused while its session's lock went to another.
+func TestTwoRelaysThatBothLead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var relays sync.WaitGroup
+	for range 2 {
+		o := outbox.New(w.DB, w.nats.Bus(t, "note", telemetry.Discard()), config(), telemetry.Discard())
+		relays.Go(func() { outbox.RelayWithoutLock(ctx, o) })
+	}
+	writer := outbox.New(w.DB, w.nats.Bus(t, "note", telemetry.Discard()), config(), telemetry.Discard())
+	var writers sync.WaitGroup
+	for i := range 6 {
+		writers.Go(func() { w.write(t, writer, fmt.Sprintf("note-%d", i), 80) })
+	}
+	writers.Wait()
+	w.requireOnce(t)
+	cancel()
+	relays.Wait()
+}
+
+func TestAStandbyTakesOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first, second := w.relay(t), w.relay(t)
+	w.write(t, first, "note", 20)
+	w.requireOnce(t)
+	kill(first)
+	w.write(t, second, "note", 20)
+	w.requireOnce(t)
+}
+
+// The database ends the relay's session: the relay gives up the lead and takes it again.
+func TestRelayLosesItsDatabaseSession(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.relay(t)
+	for range 5 {
+		w.write(t, o, "note", 20)
+		w.Exec(t, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'outbox relay' and datname = current_database()")
+	}
+	w.write(t, o, "note", 5)
+	w.requireOnce(t)
+}
+
+func TestABacklogDrains(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const batches, size = 100, 200
+	bus := w.nats.Bus(t, "note", telemetry.Discard())
+	o := outbox.New(w.DB, bus, config(), telemetry.Discard())
+	for b := range batches {
+		events := make([]event.Event, size)
+		for i := range events {
+			events[i] = newEvent(t, fmt.Sprintf("note-%d", (b*size+i)%50), "x")
+			w.committed[events[i].Key] = append(w.committed[events[i].Key], events[i].ID)
+		}
+		if err := w.DB.InWorkspace(t.Context(), workspace, func(tx *gorm.DB) error { return o.Append(tx, events...) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	w.relay(t)
+	w.requireOnce(t)
+	t.Logf("%d events in %v", batches*size, time.Since(began))
+}
+
+func TestRotationKeepsWhatIsNotPublished(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	writer := outbox.New(w.DB, w.nats.Bus(t, "note", telemetry.Discard()), config(), telemetry.Discard())
+	w.Exec(t, `create table outbox_20200101 (like outbox including defaults)`)
+	w.Exec(t, `alter table outbox_20200101 owner to noteworks_owner`)
+	w.Exec(t, `alter table outbox attach partition outbox_20200101 for values from ('2020-01-01') to ('2020-01-02')`)
+	w.write(t, writer, "note", 10)
+	w.Exec(t, `with old as (delete from outbox where id <= 5 returning *) insert into outbox select id, lane, '2020-01-01 12:00Z', event_id, workspace_id, type, key,
+		occurred_at, audience, traceparent, tracestate, data from old`)
+
+	if _, err := w.Superuser.Exec(t.Context(), `begin; set local noteworks.relay = 'on'; select outbox_rotate(3, '7 days', '{0,0,0,0}'); commit`); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.Count(t, "select count(*) from outbox"); n != 10 {
+		t.Fatalf("%d rows after a rotation before publishing, want 10", n)
+	}
+	cfg := config()
+	cfg.Rotate = 10 * time.Millisecond
+	o := outbox.New(w.DB, w.nats.Bus(t, "note", telemetry.Discard()), cfg, telemetry.Discard())
+	if err := o.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer stop(t, o)
+	w.requireOnce(t)
+	w.eventually(t, "select count(*) from pg_class where relname = 'outbox_20200101'", 0)
+	if n := w.Count(t, "select count(*) from outbox"); n != 5 {
+		t.Errorf("%d rows left, want the 5 of today", n)
+	}
+}
+
+func TestNobodyElseDropsPartitions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	err := w.DB.Tx(t.Context(), func(tx *gorm.DB) error { return tx.Exec("select outbox_rotate(3, '7 days', '{9,9,9,9}')").Error })
+	if err == nil {
+		t.Error("allowed")
+	}
+}
+
+// A day for which no partition was made in time does not stop writers, and its rows go, too.
+func TestWritersNeedNoPartition(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Exec(t, `do $$ declare name regclass; begin for name in select oid from pg_class where relname ~ '^outbox_\d{8}$' loop
+		execute 'drop table ' || name; end loop; end $$`)
+	o := w.relay(t)
+	w.write(t, o, "note", 10)
+	w.requireOnce(t)
+	w.Exec(t, "update outbox set created_at = now() - interval '9 days'")
+	cfg := config()
+	cfg.Rotate = 10 * time.Millisecond
+	kill(o)
+	next := outbox.New(w.DB, w.nats.Bus(t, "note", telemetry.Discard()), cfg, telemetry.Discard())
+	if err := next.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer stop(t, next)
+	w.eventually(t, "select count(*) from outbox", 0)
+}
+
+// eventually asks until the answer is want.
+func (w *world) eventually(t *testing.T, query string, want int) {
+	t.Helper()
+	limit := time.After(patience)
+	for tick := time.NewTicker(20 * time.Millisecond); ; {
+		got := w.Count(t, query)
+		if got == want {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("%s: %d, want %d", query, got, want)
+		}
+	}
+}
