@@ -103,8 +103,8 @@ func inner(u *url.URL) *http.Transport {
 // CloseIdleConnections lets go of connections that no request uses.
 func (t *Transport) CloseIdleConnections() { t.inner.CloseIdleConnections() }
 
-// RoundTrip sends r to the next address. Its error is errs.Unavailable when the upstream cannot be reached or the breaker is open, and
-// wraps the context's error when that ended first.
+// RoundTrip sends r to the next address. Its error is errs.Unavailable when the upstream cannot be reached or the breaker is open, says what is
+// wrong with a body that could not be read, and wraps the context's error when that ended first.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	body := hold(r)
 	done, err := t.breaker.Allow()
@@ -113,17 +113,23 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	res, err := t.try(r, body)
-	if body.broke() {
-		done(context.Canceled) // or callers could open the breaker with bodies that are too long
-	} else {
-		done(err)
-	}
+	done(blameless(r.Context(), err, body))
 	if err != nil {
 		body.discard()
-		return nil, failure(r.Context(), err)
+		return nil, failure(r.Context(), err, body)
 	}
 	body.release()
 	return res, nil
+}
+
+// blameless is err, or a cancellation when the caller is to blame: its body broke off, or did not arrive in time. Otherwise a few bodies that
+// are too long or too slow would open the breaker for everyone.
+func blameless(ctx context.Context, err error, body *heldBody) error {
+	ended, broken := body.state()
+	if err != nil && (broken != nil || ctx.Err() != nil && !ended) {
+		return context.Canceled
+	}
+	return err
 }
 
 func (t *Transport) try(r *http.Request, body *heldBody) (*http.Response, error) {
@@ -183,9 +189,16 @@ func (t *Transport) again(r *http.Request, err error, addr netip.AddrPort, body 
 	return safe && body == nil && t.budget.withdraw()
 }
 
-func failure(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+func failure(ctx context.Context, err error, body *heldBody) error {
+	var over *http.MaxBytesError
+	_, broken := body.state()
+	switch {
+	case ctx.Err() != nil:
 		return fmt.Errorf("%w: %w", ctx.Err(), err)
+	case errors.As(broken, &over):
+		return errs.TooLarge("body-too-large", "The body is over %d bytes.", over.Limit).WithCause(err)
+	case broken != nil:
+		return errs.Invalid("invalid-request", "The body ended before it was complete.").WithCause(broken)
 	}
 	return errs.Unavailable("upstream-unavailable", "Part of the service is away at the moment. Please try again.").
 		WithCause(err).WithRetryAfter(retryAfter)

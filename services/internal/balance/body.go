@@ -14,7 +14,8 @@ type heldBody struct {
 
 	mu              sync.Mutex
 	read            bool
-	failed          bool
+	ended           bool  // to its end
+	failed          error // before it
 	holding, closed bool
 }
 
@@ -30,22 +31,30 @@ func (b *heldBody) Read(p []byte) (int, error) {
 	b.read = true
 	b.mu.Unlock()
 	n, err := b.body.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		b.mu.Lock()
-		b.failed = true
-		b.mu.Unlock()
+	if err != nil {
+		b.finished(err)
 	}
 	return n, err
 }
 
-// broke reports whether the body could not be read to its end: the caller's failure, which says nothing about an upstream.
-func (b *heldBody) broke() bool {
+func (b *heldBody) finished(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if errors.Is(err, io.EOF) {
+		b.ended = true
+		return
+	}
+	b.failed = err
+}
+
+// state reports whether the body was read to its end, and what broke it off before.
+func (b *heldBody) state() (ended bool, broken error) {
 	if b == nil {
-		return false
+		return true, nil
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.failed
+	return b.ended, b.failed
 }
 
 func (b *heldBody) Close() error {

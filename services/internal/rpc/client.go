@@ -60,6 +60,7 @@ func NewClient(cfg Config, tel *telemetry.Telemetry, opts ...balance.Option) (*h
 	return client, []connect.ClientOption{
 		connect.WithInterceptors(calling{cfg}),
 		connect.WithReadMaxBytes(maxMessage),
+		connect.WithSendMaxBytes(maxMessage),
 		connect.WithCompressMinBytes(1 << 10),
 	}
 }
@@ -110,12 +111,13 @@ func (c calling) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 		c.introduce(req.Header())
 		limited, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 		defer cancel()
+		hurried := sameDeadline(ctx, limited)
 		for try := 1; ; try++ {
 			res, err := next(limited, req)
 			if err == nil {
 				return res, nil
 			}
-			err = fromConnect(ctx, err)
+			err = fromConnect(ctx, hurried, err)
 			if try == maxTries || !worthAnother(req.Spec(), err) || !pause(limited, try) {
 				return nil, err
 			}
@@ -137,6 +139,13 @@ func (c calling) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect
 
 func (c calling) introduce(h http.Header) {
 	h.Set("Authorization", "Bearer "+c.cfg.Token.Reveal())
+}
+
+// sameDeadline reports whether limited got its deadline from ctx and not from our timeout.
+func sameDeadline(ctx, limited context.Context) bool {
+	own, has := ctx.Deadline()
+	used, _ := limited.Deadline()
+	return has && own.Equal(used)
 }
 
 // worthAnother: only what can be done twice, and only when nobody was there to do it.

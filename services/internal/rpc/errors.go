@@ -48,8 +48,9 @@ func toConnect(err error) *connect.Error {
 	return out
 }
 
-// fromConnect is a call's error in our vocabulary, wrapping the original. ctx is the caller's own, so that its deadline can be told from ours.
-func fromConnect(ctx context.Context, err error) error {
+// fromConnect is a call's error in our vocabulary, wrapping the original. ctx is the caller's own; hurried says that its deadline was the one that
+// counted. Then time that ran out is the caller's, otherwise the other side was away for as long as we wait.
+func fromConnect(ctx context.Context, hurried bool, err error) error {
 	var local *errs.Error
 	switch {
 	case err == nil:
@@ -59,16 +60,25 @@ func fromConnect(ctx context.Context, err error) error {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return errs.New(errs.KindCanceled, errs.KindCanceled.Code(), "").WithCause(err)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return errs.Timeout("timeout", "It took too long and was given up.").WithCause(err)
+		return tooLate().WithCause(err)
 	}
 	var c *connect.Error
 	if !errors.As(err, &c) {
 		return errs.Internal("internal", "").WithCause(err)
 	}
-	if e := told(c); e != nil {
-		return e.WithCause(err)
+	e := told(c)
+	if e == nil {
+		e = guessed(c)
 	}
-	return guessed(c).WithCause(err)
+	ranOut := e.Kind == errs.KindTimeout && e.Code == e.Kind.Code() // hurried, and the other side's clock was a moment ahead of ours
+	if e.Kind == errs.KindCanceled || ranOut && !hurried {
+		e = away() // the caller is still here and has time
+	}
+	return e.WithCause(err)
+}
+
+func tooLate() *errs.Error {
+	return errs.Timeout("timeout", "It took too long and was given up.")
 }
 
 // told is what the other side said in our own words, if it did.
@@ -87,9 +97,6 @@ func told(c *connect.Error) *errs.Error {
 			continue // a newer peer's; its code is the next best
 		}
 		e := errs.New(kind, info.GetReason(), c.Message())
-		if kind == errs.KindCanceled { // the caller is still here: something on the way gave up
-			return away()
-		}
 		if ms, err := strconv.ParseInt(info.GetMetadata()[metaRetryAfter], 10, 64); err == nil && ms > 0 {
 			e.RetryAfter = time.Duration(min(ms, time.Hour.Milliseconds())) * time.Millisecond
 		}
@@ -102,8 +109,10 @@ func told(c *connect.Error) *errs.Error {
 // guessed is for answers that are not one of ours: a proxy's, a dropped connection, our own per-call timeout.
 func guessed(c *connect.Error) *errs.Error {
 	switch c.Code() {
-	case connect.CodeUnavailable, connect.CodeDeadlineExceeded, connect.CodeCanceled:
+	case connect.CodeUnavailable, connect.CodeCanceled:
 		return away()
+	case connect.CodeDeadlineExceeded:
+		return tooLate()
 	case connect.CodeInvalidArgument, connect.CodeOutOfRange:
 		return errs.Invalid("invalid", "%s", c.Message())
 	case connect.CodeNotFound:
@@ -111,7 +120,7 @@ func guessed(c *connect.Error) *errs.Error {
 	case connect.CodeAlreadyExists, connect.CodeAborted, connect.CodeFailedPrecondition:
 		return errs.Conflict("conflict", "%s", c.Message())
 	case connect.CodeResourceExhausted:
-		return errs.RateLimited("rate-limited", "%s", c.Message())
+		return errs.TooLarge("message-too-large", "The message is too large.") // connect's own limit; ours say what they are
 	}
 	return errs.Internal("internal", "")
 }

@@ -32,7 +32,8 @@ const (
 	// MaxDeadline is what a call may take at most, whatever its caller allows, and what it gets from a caller that says nothing.
 	MaxDeadline = 10 * time.Second
 
-	maxMessage = 4 << 20
+	// maxMessage is below httpserver.MaxBody, so that it is what refuses. No message of ours carries a note's text.
+	maxMessage = 1 << 20
 )
 
 // Server collects the procedures of an internal port; it is the handler of an httpserver with WithH2C. Set up Mount, Allow and Handle
