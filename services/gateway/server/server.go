@@ -138,7 +138,7 @@ func (s *Server) Start(ctx context.Context) error {
 // running requests, then the tail and the rest. It does all of it even when a part fails, within ctx.
 func (s *Server) Stop(ctx context.Context) error {
 	s.ops.Drain()
-	err := errors.Join(s.sockets.Drain(ctx), s.public.Stop(ctx), s.listener.Stop(ctx))
+	err := errors.Join(s.sockets.Stop(ctx), s.public.Stop(ctx), s.listener.Stop(ctx))
 	s.bus.Close()
 	s.workspaces.Close()
 	for _, t := range s.upstreams {

@@ -47,8 +47,10 @@ type Listener struct {
 
 	current map[string]bool // by stream; the tail calls one at a time
 
-	stop context.CancelFunc
-	done sync.WaitGroup
+	mu    sync.Mutex
+	ended bool
+	stop  context.CancelFunc // set by Start
+	done  sync.WaitGroup
 }
 
 // New is a listener that has not begun.
@@ -58,12 +60,16 @@ func New(bus *event.Bus, hub *live.Hub, workspaces Workspaces, tel *telemetry.Te
 		tracer:  tel.Tracer(),
 		log:     tel.Log.With(telemetry.Component("listen")),
 		current: make(map[string]bool),
-		stop:    func() {},
 	}
 }
 
 // Start follows the streams until Stop. NATS may be away; the hub holds until it was there.
 func (l *Listener) Start(context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended || l.stop != nil {
+		return errors.New("listener: started before")
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	l.done.Go(func() {
@@ -82,7 +88,12 @@ func (l *Listener) Start(context.Context) error {
 
 // Stop ends the following and waits for the event under way.
 func (l *Listener) Stop(context.Context) error {
-	l.stop()
+	l.mu.Lock()
+	l.ended = true
+	if l.stop != nil {
+		l.stop()
+	}
+	l.mu.Unlock()
 	l.done.Wait()
 	return nil
 }

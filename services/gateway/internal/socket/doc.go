@@ -3,7 +3,7 @@
 //
 // It promises: a socket gets nothing before its first frame has proven who is there; a foreign page, a token in the URL, and frames that
 // are malformed, too many, too long or never end are refused, each with an error frame before the close where the client still
-// reads; a client that stops reading is gone within 30 s and a dead one within 75 s; Drain closes all sockets one after the other.
+// reads; a client that stops reading is gone within 30 s and a dead one within 75 s; Stop closes all sockets one after the other.
 //
 // An idle socket costs one goroutine and about 6 kB. Imports lxzan/gws, live and the kit.
 package socket

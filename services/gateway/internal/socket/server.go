@@ -3,6 +3,8 @@ package socket
 import (
 	"context"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -42,7 +44,7 @@ type Server struct {
 	dead     int64
 
 	running sync.WaitGroup
-	stop    context.CancelFunc
+	stop    context.CancelFunc // set by Start
 }
 
 // NewServer is a server of sockets for hub.
@@ -51,7 +53,6 @@ func NewServer(cfg Config, hub *live.Hub, verify Verify, host HostWorkspace, tel
 		cfg: cfg, hub: hub, verify: verify, host: host, now: now,
 		log:   tel.Log.With(telemetry.Component("live")),
 		peers: make(map[*peer]struct{}),
-		stop:  func() {},
 	}
 	s.up = gws.NewUpgrader(handler{}, &gws.ServerOption{
 		ReadMaxPayloadSize: live.MaxClientFrame,
@@ -68,8 +69,13 @@ type quiet struct{}
 
 func (quiet) Error(...any) {}
 
-// Start runs the keeper until Drain.
+// Start runs the keeper until Stop.
 func (s *Server) Start(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining || s.stop != nil {
+		return errors.New("live sockets: started before")
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.running.Go(func() { s.keep(ctx) })
@@ -129,7 +135,7 @@ func hasToken(list, token string) bool {
 	return false
 }
 
-// reserve keeps a place for a socket, and for Drain to wait for.
+// reserve keeps a place for a socket, and for Stop to wait for.
 func (s *Server) reserve() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,7 +147,7 @@ func (s *Server) reserve() bool {
 	return true
 }
 
-// opened gives the reserved place to p, or back. A drain that began meanwhile has not seen p.
+// opened gives the reserved place to p, or back. A Stop that began meanwhile has not seen p.
 func (s *Server) opened(p *peer, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -198,30 +204,37 @@ func (s *Server) keep(ctx context.Context) {
 	}
 }
 
-// Drain takes no new socket and closes those there are, in random order and spread over time, so that the clients do not all come to
+// Stop takes no new socket and closes those there are, in random order and spread over time, so that the clients do not all come to
 // the next process at once. Until ctx ends it waits for each to have said good-bye; then it cuts off the rest.
-func (s *Server) Drain(ctx context.Context) error {
+func (s *Server) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	s.draining = true
+	stop := s.stop
 	s.mu.Unlock()
 	peers := s.all()
 	spread(ctx, len(peers), func(i int) { peers[i].client.EndForRestart() })
+	if stop != nil {
+		stop()
+	}
 	done := make(chan struct{})
 	go func() {
 		s.running.Wait()
 		close(done)
 	}()
-	s.stop()
 	select {
 	case <-done:
 		return nil
 	case <-ctx.Done():
 	}
-	for _, p := range s.all() {
+	left := s.all()
+	for _, p := range left {
 		p.kill()
 	}
 	<-done
-	return ctx.Err()
+	if len(left) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d sockets cut off: %w", len(left), ctx.Err())
 }
 
 // spread calls do for 0 to n-1, paced over at most drainAtMost and half of what ctx has left.
