@@ -19,7 +19,7 @@ const EnvURL = "NOTEWORKS_TEST_POSTGRES"
 
 // shared is the one global of the package: a server per process is the point of it.
 //
-//nolint:gochecknoglobals // see above
+//nolint:gochecknoglobals
 var shared = sync.OnceValues(findOrStart)
 
 func sharedServer(t testing.TB) *cluster {
@@ -66,7 +66,7 @@ func removeAfterExit(dirs ...string) (io.Closer, error) {
 
 // openTempDir makes a directory that the account PostgreSQL runs as can walk through.
 func openTempDir() (string, error) {
-	dir, err := os.MkdirTemp("", "noteworks-test-")
+	dir, err := os.MkdirTemp(fastDir(), "noteworks-test-")
 	if err != nil {
 		return "", fmt.Errorf("directory for the test server: %w", err)
 	}
@@ -74,6 +74,20 @@ func openTempDir() (string, error) {
 		return "", errors.Join(err, os.RemoveAll(dir))
 	}
 	return dir, nil
+}
+
+// fastDir is Linux's directory in memory when it has room enough, else "" for the usual one. A database is 300 files: cloning it takes 20 ms in
+// memory and 200 ms on a disk.
+func fastDir() string {
+	const (
+		memory = "/dev/shm"
+		enough = 4 << 30
+	)
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(memory, &fs); err != nil || fs.Bavail*uint64(fs.Bsize) < enough {
+		return ""
+	}
+	return memory
 }
 
 func stopAndRemove(server *embeddedpg.Server, dir string) error {
