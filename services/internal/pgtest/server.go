@@ -19,7 +19,7 @@ const EnvURL = "NOTEWORKS_TEST_POSTGRES"
 
 // shared is the one global of the package: a server per process is the point of it.
 //
-//nolint:gochecknoglobals
+//nolint:gochecknoglobals // see above
 var shared = sync.OnceValues(findOrStart)
 
 func sharedServer(t testing.TB) *cluster {
