@@ -9,28 +9,29 @@ import (
 // system's cache does the rest).
 func defaults() map[string]string {
 	return map[string]string{
-		"shared_buffers":                 "32MB",
-		"max_connections":                "200",
-		"max_wal_size":                   "256MB",
-		"min_wal_size":                   "32MB",
-		"wal_level":                      "minimal", // no replica will ever follow
-		"max_wal_senders":                "0",
-		"io_method":                      "sync", // three worker processes fewer; nothing here scans much
-		"jit":                            "off",  // statements are short: compiling costs more than it saves
-		"huge_pages":                     "off",
-		"timezone":                       "UTC",
-		"log_timezone":                   "UTC",
-		"log_line_prefix":                "%m [%p] %q%u@%d ",
-		"log_min_messages":               "warning",
-		"log_min_error_statement":        "panic", // statements may hold what people wrote
-		"log_error_verbosity":            "terse", // so may the DETAIL of an error
-		"log_checkpoints":                "off",
-		"log_disconnections":             "off",
-		"log_connections":                "",
-		"client_min_messages":            "warning",
-		"password_encryption":            "scram-sha-256",
-		"restart_after_crash":            "on",
-		"superuser_reserved_connections": "5",
+		"shared_buffers":                  "32MB",
+		"max_connections":                 "200",
+		"max_wal_size":                    "256MB",
+		"min_wal_size":                    "32MB",
+		"wal_level":                       "minimal", // no replica will ever follow
+		"max_wal_senders":                 "0",
+		"max_logical_replication_workers": "0",
+		"io_method":                       "sync", // three worker processes fewer; nothing here scans much
+		"jit":                             "off",  // statements are short: compiling costs more than it saves
+		"huge_pages":                      "off",
+		"timezone":                        "UTC",
+		"log_timezone":                    "UTC",
+		"log_line_prefix":                 "%m [%p] %q%u@%d ",
+		"log_min_messages":                "warning",
+		"log_min_error_statement":         "panic", // statements may hold what people wrote
+		"log_error_verbosity":             "terse", // so may the DETAIL of an error
+		"log_checkpoints":                 "off",
+		"log_disconnections":              "off",
+		"log_connections":                 "",
+		"client_min_messages":             "warning",
+		"password_encryption":             "scram-sha-256",
+		"restart_after_crash":             "on",
+		"superuser_reserved_connections":  "5",
 	}
 }
 
