@@ -102,15 +102,27 @@ func (w *world) start() {
 	}
 	srv := w.srv
 	w.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := srv.Stop(ctx); err != nil {
-			w.t.Errorf("stop: %v", err)
-		}
+		stop(w.t, srv)
 		if w.t.Failed() {
 			w.t.Logf("logs:\n%s", w.logs)
 		}
 	})
+}
+
+func stop(t testing.TB, srv *server.Server) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := srv.Stop(ctx); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}
+
+// restart stops the service and starts it again on the same database.
+func (w *world) restart() {
+	w.t.Helper()
+	stop(w.t, w.srv)
+	w.start()
 }
 
 // clock is real time, moved.
@@ -446,6 +458,9 @@ func (p *person) send(ctx context.Context, method, path string, body any, header
 	}
 	for _, h := range headers {
 		req.Header.Add(h.name, h.value)
+		if h.name == "Host" {
+			req.Host = h.value
+		}
 	}
 	return http.DefaultTransport.RoundTrip(req)
 }
