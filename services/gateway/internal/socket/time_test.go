@@ -1,0 +1,170 @@
+package socket_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"noteworks.dev/services/gateway/internal/live"
+)
+
+// inBubble runs a story whose time passes only while everybody waits.
+func inBubble(t *testing.T, story func(t *testing.T, w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w, stop := pipedWorld(t)
+		defer synctest.Wait()
+		defer stop()
+		story(t, w)
+	})
+}
+
+func pass(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // the bubble's clock: it takes no time, and nothing is waited for
+	synctest.Wait()
+}
+
+func TestASocketThatDoesNotSayWhoItIsIsClosedAfter5s(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.open()
+		begin := time.Now()
+		b.endsWith(live.CodeUnauthenticated, 1008)
+		if took := time.Since(begin); took < 5*time.Second || took > 7*time.Second {
+			t.Errorf("closed after %v", took)
+		}
+	})
+}
+
+func TestASocketOutlivesItsTokenByAMinuteUnlessExtended(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, w *world) {
+		begin := time.Now()
+		w.life = 30 * time.Second
+		b := w.signedIn("ann")
+		go func() {
+			time.Sleep(80 * time.Second) //nolint:forbidigo // the bubble's clock
+			b.auth("ann")
+		}()
+		if f := b.next(); f.Type != "ready" {
+			t.Fatalf("%+v", f)
+		}
+		b.endsWith(live.CodeTokenExpired, 1008)
+		if took := time.Since(begin); took < 170*time.Second || took > 173*time.Second {
+			t.Errorf("closed after %v", took)
+		}
+	})
+}
+
+func TestASilentSocketIsPingedEvery25s(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.signedIn("ann")
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, _, _ = b.ws.Read(b.read) // answers pings
+		}()
+		pass(170 * time.Second) // six pings
+		if n := w.sockets.Sockets(); n != 1 || w.sockets.Dead() != 0 {
+			t.Errorf("%d sockets, %d dead", n, w.sockets.Dead())
+		}
+		_ = b.ws.CloseNow()
+		<-done
+	})
+}
+
+func TestADeadPeerIsCutAfterTwoPings(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, w *world) {
+		conn := w.raw(t)
+		go func() { _, _ = io.Copy(io.Discard, conn) }() // takes everything, answers nothing
+		if _, err := conn.Write([]byte(textFrame(`{"type":"auth","token":"ann"}`))); err != nil {
+			t.Fatal(err)
+		}
+		pass(40 * time.Second)
+		if n := w.sockets.Sockets(); n != 1 {
+			t.Fatalf("%d sockets", n)
+		}
+		pass(35 * time.Second)
+		if n := w.sockets.Sockets(); n != 0 || w.sockets.Dead() != 1 {
+			t.Errorf("%d sockets, %d dead", n, w.sockets.Dead())
+		}
+	})
+}
+
+func TestAClientThatStopsReadingIsGoneWithin30s(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, w *world) {
+		slow := w.signedIn("bob")
+		for range 25 {
+			w.happen(`{}`, "bob")
+			pass(time.Second)
+		}
+		pass(4 * time.Second)
+		if n := w.sockets.Sockets(); n != 0 {
+			t.Errorf("%d sockets after 29 s", n)
+		}
+		_ = slow.ws.CloseNow()
+	})
+}
+
+func TestAMessageMayNotTakeForever(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, w *world) {
+		conn := w.raw(t)
+		answered := make(chan string)
+		go func() { answered <- everything(t, conn) }()
+		for _, text := range []string{textFrame(`{"type":"auth","token":"ann"}`), "\x01\x81\x00\x00\x00\x00{"} {
+			if _, err := conn.Write([]byte(text)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		go func() {
+			for range 5 {
+				time.Sleep(3 * time.Second) //nolint:forbidigo // the bubble's clock
+				_, _ = conn.Write([]byte("\x00\x81\x00\x00\x00\x00 "))
+			}
+		}()
+		begin := time.Now()
+		if got := <-answered; !strings.Contains(got, live.CodeMalformedFrame) {
+			t.Errorf("answered %q", got)
+		}
+		if took := time.Since(begin); took > 13*time.Second {
+			t.Errorf("closed after %v", took)
+		}
+		pass(10 * time.Second)
+	})
+}
+
+func TestAnEndedSessionIsClosedWithinASecondThoughNobodyReads(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.signedIn("ann")
+		w.happen(`{"forbidden":"soon"}`, "ann") // is being written, and not read
+		synctest.Wait()
+		w.hub.Publish(&live.Event{
+			Stream: live.UserStream, Position: 1, Outbox: live.Place{1}, Workspace: workspace, Time: time.Now().Add(time.Second),
+			Ended: &live.Ending{Person: "ann"},
+		})
+		pass(time.Second)
+		if n := w.sockets.Sockets(); n != 0 {
+			t.Errorf("%d sockets", n)
+		}
+		_ = b.ws.CloseNow()
+	})
+}
+
+func TestNobodyIsWelcomedWhileDraining(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, w *world) {
+		w.stop()
+		_, res, err := w.dial(http.Header{})
+		if err == nil || res.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("%v, %v", res, err)
+		}
+	})
+}
