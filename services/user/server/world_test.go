@@ -370,7 +370,7 @@ type told struct {
 // told is every event so far, in the order of a workspace's.
 func (w *world) told() []told {
 	w.t.Helper()
-	rows, err := w.db.Superuser.Query(w.t.Context(), "select type, workspace_id::text, data::jsonb from outbox order by lane, id")
+	rows, err := w.db.Superuser.Query(w.t.Context(), "select type, workspace_id::text, data::jsonb from outbox order by id")
 	if err != nil {
 		w.t.Fatal(err)
 	}

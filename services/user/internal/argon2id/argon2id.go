@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -100,12 +101,19 @@ func (h *Hasher) turn(ctx context.Context) error {
 	}
 	defer h.waiting.Add(-1)
 	if h.waiting.Add(1) > h.queue {
-		return errs.Unavailable("busy", "Too many people are signing in at the moment.").WithRetryAfter(2 * time.Second)
+		return busy()
 	}
 	select {
 	case h.turns <- struct{}{}:
 		return nil
 	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return busy().WithCause(ctx.Err())
+		}
 		return ctx.Err()
 	}
+}
+
+func busy() *errs.Error {
+	return errs.Unavailable("busy", "Too many people are signing in at the moment.").WithRetryAfter(2 * time.Second)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"noteworks.dev/services/internal/errs"
 	"noteworks.dev/services/user/internal/argon2id"
@@ -133,6 +134,11 @@ func TestAWaitingCallerCanLeave(t *testing.T) {
 	cancel()
 	if _, err := h.Hash(ctx, "x"); !errors.Is(err, context.Canceled) {
 		t.Fatalf("Hash = %v, want the context's end", err)
+	}
+	late, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if _, err := h.Hash(late, "x"); errs.CodeOf(err) != "busy" {
+		t.Fatalf("Hash = %v, want busy: it was others' work that took the time", err)
 	}
 }
 

@@ -52,6 +52,8 @@ type Sessions struct {
 	hasher person.Hasher
 	signer Signer
 	cfg    Config
+	// joining keeps many sign-ups of one address from hashing a password each: all but the first find it taken.
+	joining turnstile
 }
 
 // NewSessions keeps sessions in store.
@@ -73,9 +75,18 @@ func (s *Sessions) SignUp(ctx context.Context, in tenant.ID, n person.Newcomer) 
 	if err != nil {
 		return SignedIn{}, err
 	}
+	leave, err := s.joining.enter(ctx, string(in)+" "+string(prospect.Email))
+	if err != nil {
+		return SignedIn{}, err
+	}
+	defer leave()
 	if err := s.free(ctx, in, prospect.Email); err != nil {
 		return SignedIn{}, err
 	}
+	return s.join(ctx, in, prospect)
+}
+
+func (s *Sessions) join(ctx context.Context, in tenant.ID, prospect person.Prospect) (SignedIn, error) {
 	id, err := s.cfg.NewID()
 	if err != nil {
 		return SignedIn{}, err
@@ -87,7 +98,7 @@ func (s *Sessions) SignUp(ctx context.Context, in tenant.ID, n person.Newcomer) 
 	return s.begin(ctx, p, func(opened Session) error { return s.store.Join(ctx, p, opened, p.Registered()) })
 }
 
-// free spares the hashing for an address that is taken anyway; the store has the last word.
+// free spares the hashing for an address that is taken anyway; the store has the last word, because there are other replicas.
 func (s *Sessions) free(ctx context.Context, in tenant.ID, email person.Email) error {
 	_, err := s.store.PersonByEmail(ctx, in, email)
 	switch {
