@@ -59,7 +59,7 @@ func TestDataInAClosedPlaceIsMovedBehindALink(t *testing.T) {
 func TestDataThatIsThereButOutOfReachIsNotAbandoned(t *testing.T) {
 	t.Parallel()
 	asked := filepath.Join(closed(t), "data")
-	if err := os.MkdirAll(filepath.Join(asked, "cluster"), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(asked, "something"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	mv := mover{stateDir: reachable(t), log: slog.New(slog.DiscardHandler)}

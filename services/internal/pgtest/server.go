@@ -35,14 +35,9 @@ func findOrStart() (*cluster, error) {
 	if url := os.Getenv(EnvURL); url != "" {
 		return &cluster{adminURL: url}, nil
 	}
-	dir, err := openTempDir()
+	server, dir, err := startTemporary(context.Background()) // no test owns it: it ends with the process
 	if err != nil {
 		return nil, err
-	}
-	// No test owns it: it ends with the process.
-	server, err := embeddedpg.Start(context.Background(), embeddedpg.Config{DataDir: dir + "/data", Settings: embeddedpg.ForTests()})
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	alive, err := removeAfterExit(dir, server.DataDir(), server.SocketDir())
 	return &cluster{adminURL: server.AdminURL(), alive: alive}, err
@@ -62,6 +57,19 @@ func removeAfterExit(dirs ...string) (io.Closer, error) {
 		return nil, fmt.Errorf("clean-up of the test server: %w", err)
 	}
 	return alive, nil
+}
+
+// startTemporary starts a server in a new directory, which goes when the server has been stopped (stopAndRemove).
+func startTemporary(ctx context.Context) (*embeddedpg.Server, string, error) {
+	dir, err := openTempDir()
+	if err != nil {
+		return nil, "", err
+	}
+	server, err := embeddedpg.Start(ctx, embeddedpg.Config{DataDir: dir + "/data", Settings: embeddedpg.ForTests()})
+	if err != nil {
+		return nil, "", errors.Join(err, os.RemoveAll(dir))
+	}
+	return server, dir, nil
 }
 
 // openTempDir makes a directory that the account PostgreSQL runs as can walk through.
@@ -98,13 +106,9 @@ func stopAndRemove(server *embeddedpg.Server, dir string) error {
 
 // Run starts a server, calls do with its superuser's URL, and cleans up. It is what pgtest/run does around a command.
 func Run(ctx context.Context, do func(url string) error) error {
-	dir, err := openTempDir()
+	server, dir, err := startTemporary(ctx)
 	if err != nil {
 		return err
-	}
-	server, err := embeddedpg.Start(ctx, embeddedpg.Config{DataDir: dir + "/data", Settings: embeddedpg.ForTests()})
-	if err != nil {
-		return errors.Join(err, os.RemoveAll(dir))
 	}
 	return errors.Join(do(server.AdminURL()), stopAndRemove(server, dir))
 }

@@ -63,11 +63,7 @@ func NewPrivate(t testing.TB, migrations ...fs.FS) *World {
 // StartServer starts a server of the test's own, with nothing in it. It stops when t ends.
 func StartServer(t testing.TB) *embeddedpg.Server {
 	t.Helper()
-	dir, err := openTempDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := embeddedpg.Start(t.Context(), embeddedpg.Config{DataDir: dir + "/data", Settings: embeddedpg.ForTests()})
+	server, dir, err := startTemporary(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
