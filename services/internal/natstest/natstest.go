@@ -114,6 +114,32 @@ func (s *Server) Rollback(t testing.TB, snapshot string) {
 	s.Up(t)
 }
 
+// SnapshotConsumers restarts the server and copies the places of a stream's consumers on the way: for RestoreConsumers.
+func (s *Server) SnapshotConsumers(t testing.TB, stream string) (dir string) {
+	t.Helper()
+	s.Down(t)
+	dir = filepath.Join(t.TempDir(), "consumers")
+	if err := os.CopyFS(dir, os.DirFS(s.consumerDir(t, stream))); err != nil {
+		t.Fatal(err)
+	}
+	s.Up(t)
+	return dir
+}
+
+// RestoreConsumers restarts the server with the places of SnapshotConsumers, whatever stands in the stream by now.
+func (s *Server) RestoreConsumers(t testing.TB, stream, snapshot string) {
+	t.Helper()
+	s.Down(t)
+	dir := s.consumerDir(t, stream)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(dir, os.DirFS(snapshot)); err != nil {
+		t.Fatal(err)
+	}
+	s.Up(t)
+}
+
 // Truncate restarts the server with the last message file of a stream cut to a share of its length, and without the index that knows better.
 func (s *Server) Truncate(t testing.TB, stream string, share float64) {
 	t.Helper()
@@ -149,6 +175,12 @@ func (s *Server) messageFiles(t testing.TB, stream string) []string {
 		t.Fatalf("stream %s has no files", stream)
 	}
 	return files
+}
+
+func (s *Server) consumerDir(t testing.TB, stream string) string {
+	t.Helper()
+	messages := filepath.Dir(s.messageFiles(t, stream)[0])
+	return filepath.Join(filepath.Dir(messages), "obs")
 }
 
 func users(t testing.TB) []embeddednats.User {
