@@ -1,0 +1,203 @@
+package event_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"noteworks.dev/services/internal/embeddednats"
+	"noteworks.dev/services/internal/event"
+	"noteworks.dev/services/internal/natstest"
+	"noteworks.dev/services/internal/telemetry"
+)
+
+func TestNATSMayComeLater(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	server.Down(t)
+	bus := server.Bus(t, "note", telemetry.Discard())
+	if is, _ := bus.Connected(); is {
+		t.Error("connected to nothing")
+	}
+	server.Up(t)
+	connected(t, bus)
+	publish(t, bus, 1)
+}
+
+// nats.go closes for good after two equal auth errors unless told otherwise.
+func TestRefusedCredentialsAreTriedAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	start := func(port int, password string) *embeddednats.Server {
+		s, err := embeddednats.Start(t.Context(), embeddednats.Config{Dir: dir, Port: port, Users: []embeddednats.User{{Name: "note", Password: password}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Stop(context.Background()) })
+		return s
+	}
+	first := start(0, "new")
+	file := filepath.Join(t.TempDir(), "password")
+	writePassword(t, file, "wrong")
+	bus, err := event.Connect(t.Context(), event.Config{URL: first.URL(), User: "note", PasswordFile: file, Name: "note"}, telemetry.Discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(bus.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond) // several refusals
+	defer cancel()
+	if err := bus.Await(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("connected with a wrong password: %v", err)
+	}
+	writePassword(t, file, "new\n")
+	connected(t, bus)
+
+	// Rotated on both sides while connected.
+	if err := first.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	writePassword(t, file, "newer")
+	start(first.Port(), "newer")
+	connected(t, bus)
+	publish(t, bus, 1)
+}
+
+func writePassword(t *testing.T, file, password string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(password), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAServicePublishesOnlyItsOwnFacts(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	note, user := server.Bus(t, "note", telemetry.Discard()), server.Bus(t, "user", telemetry.Discard())
+	connected(t, note)
+	connected(t, user)
+	publish(t, note, 1)
+
+	end, err := note.EndOf(t.Context(), event.StreamNote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, err := user.Chain(event.StreamNote, end)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer chain.Close()
+	if err := chain.Publish(t.Context(), noteEvent(t, 0, 2, end.Cursor), func(error) {}); err != nil {
+		t.Fatal(err)
+	}
+	for _, forbidden := range []func(context.Context) error{
+		func(ctx context.Context) error { return chain.Drain(ctx) },
+		func(ctx context.Context) error { return user.Empty(ctx, event.StreamNote) },
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		if err := forbidden(ctx); err == nil {
+			t.Error("the user service may touch the note service's stream")
+		}
+		cancel()
+	}
+	if got := read(t, note, event.StreamNote); len(got) != 1 {
+		t.Errorf("%d messages, want the one of the note service", len(got))
+	}
+}
+
+func TestDriftIsCorrected(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	bus := server.Bus(t, "note", telemetry.Discard())
+	connected(t, bus)
+	if err := bus.EnsureStream(t.Context(), event.StreamNote); err != nil {
+		t.Fatal(err)
+	}
+	js := server.Admin(t)
+	want := streamConfig(t, js)
+	for name, change := range map[string]func(*jetstream.StreamConfig){
+		"max age":     func(c *jetstream.StreamConfig) { c.MaxAge = time.Second },
+		"discard":     func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld },
+		"subjects":    func(c *jetstream.StreamConfig) { c.Subjects = []string{"x"} },
+		"per subject": func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 1 },
+		"bytes":       func(c *jetstream.StreamConfig) { c.MaxBytes = 1 << 20 },
+		"no ack":      func(c *jetstream.StreamConfig) { c.NoAck = true },
+		"transform": func(c *jetstream.StreamConfig) {
+			c.SubjectTransform = &jetstream.SubjectTransformConfig{Source: "ws.*.note.v1.>", Destination: "elsewhere.{{wildcard(1)}}.>"}
+		},
+	} {
+		changed := want
+		change(&changed)
+		if _, err := js.UpdateStream(t.Context(), changed); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err := bus.EnsureStream(t.Context(), event.StreamNote); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := streamConfig(t, js); got.MaxAge != want.MaxAge || got.Discard != want.Discard || got.Subjects[0] != want.Subjects[0] ||
+			got.MaxMsgsPerSubject != want.MaxMsgsPerSubject || got.MaxBytes != want.MaxBytes || got.NoAck || got.SubjectTransform != nil {
+			t.Errorf("%s is not corrected: %+v", name, got)
+		}
+	}
+}
+
+func streamConfig(t *testing.T, js jetstream.JetStream) jetstream.StreamConfig {
+	t.Helper()
+	s, err := js.Stream(t.Context(), event.StreamNote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.CachedInfo().Config
+}
+
+func TestUndeclaredThingsAreRefused(t *testing.T) {
+	t.Parallel()
+	if _, err := event.StreamConfig("OTHER", 0); err == nil {
+		t.Error("an undeclared stream")
+	}
+	if _, err := event.RightsOf("other"); err == nil {
+		t.Error("rights of an undeclared service")
+	}
+	if _, err := event.Connect(t.Context(), event.Config{URL: "nats://127.0.0.1:1", Name: "a.b"}, telemetry.Discard()); err == nil {
+		t.Error("a name of two tokens")
+	}
+	if _, err := event.Connect(t.Context(), event.Config{URL: "nats://%zz", Name: "a"}, telemetry.Discard()); err == nil {
+		t.Error("a URL that is none")
+	}
+}
+
+func TestPingsReachTheOtherReplica(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	one, other := server.Bus(t, "note", telemetry.Discard()), server.Bus(t, "note", telemetry.Discard())
+	connected(t, one)
+	connected(t, other)
+	heard := make(chan struct{}, 1)
+	stop, err := one.OnPing("note", func() {
+		select {
+		case heard <- struct{}{}:
+		default:
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	limit := time.After(patience)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		other.Ping("note")
+		select {
+		case <-heard:
+			return
+		case <-tick.C: // the subscription may still be on its way
+		case <-limit:
+			t.Fatal("not heard")
+		}
+	}
+}
