@@ -1,0 +1,22 @@
+// Command allinone is Noteworks in one process: user, note and gateway on an embedded NATS server and a private PostgreSQL.
+// It is the default for trying and for tests, and a second implementation of nothing.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"noteworks.dev/services/allinone/server"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := server.Run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "noteworks:", err)
+		os.Exit(1)
+	}
+}
