@@ -113,6 +113,16 @@ func TestCallersAreToldAtOnceWhenTheServerHasNoConnectionLeft(t *testing.T) {
 	requireUnavailable(t, "no connection left", func() error { return db.InWorkspace(t.Context(), here, nothing) })
 }
 
+func TestAPasswordThatIsBeingChangedIsUnavailable(t *testing.T) {
+	t.Parallel()
+	w := pgtest.New(t, schema())
+	cfg := impatient(w)
+	cfg.URL = secret(strings.Replace(cfg.URL.Reveal(), ":test@", ":changed@", 1))
+	db := w.Open(t, cfg, telemetry.Discard())
+	defer db.Close()
+	requireUnavailable(t, "wrong password", func() error { return db.InWorkspace(t.Context(), here, nothing) })
+}
+
 // Only who wants the same row is turned away.
 func TestARowThatStaysLockedKeepsNobodyElseWaiting(t *testing.T) {
 	t.Parallel()

@@ -26,6 +26,7 @@ const (
 	codeSerializationFailure = "40001"
 	codeDeadlock             = "40P01"
 	codeLockNotAvailable     = "55P03"
+	codeNotSupported         = "0A000"
 	codeReadOnly             = "25006" // a former primary
 	codeAdminShutdown        = "57P01"
 	codeCrashShutdown        = "57P02"
@@ -46,7 +47,14 @@ func IsUniqueViolation(err error, constraint string) bool {
 // retryable tells whether the same transaction may well succeed when run again.
 func retryable(err error) bool {
 	code := sqlState(err)
-	return code == codeDeadlock || code == codeSerializationFailure
+	return code == codeDeadlock || code == codeSerializationFailure || stalePlan(err)
+}
+
+// stalePlan tells whether a migration has changed a table under a statement that the connection had prepared. pgx forgets
+// such a statement when it fails.
+func stalePlan(err error) bool {
+	var answer *pgconn.PgError
+	return errors.As(err, &answer) && answer.Code == codeNotSupported && answer.Routine == "RevalidateCachedQuery"
 }
 
 // meaning turns the database's own trouble into the kit's words; all else passes through.
@@ -67,15 +75,18 @@ func meaning(ctx context.Context, err error) error {
 
 // unavailable tells whether err is about reaching the server, not about what was asked of it.
 func unavailable(err error) bool {
-	if code := sqlState(err); code != "" {
-		return unavailableState(code)
-	}
 	var (
 		connecting *pgconn.ConnectError
 		network    net.Error
 	)
+	if errors.As(err, &connecting) {
+		return true // whatever it was refused for: a password that is being changed, too
+	}
+	if code := sqlState(err); code != "" {
+		return unavailableState(code)
+	}
 	return errors.Is(err, errNoConnection) || errors.Is(err, driver.ErrBadConn) ||
-		errors.As(err, &connecting) || errors.As(err, &network) || pgconn.SafeToRetry(err) ||
+		errors.As(err, &network) || pgconn.SafeToRetry(err) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 

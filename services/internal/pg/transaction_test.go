@@ -105,6 +105,27 @@ func TestASerializationFailureIsRunAgainUntilTheBudgetIsSpent(t *testing.T) {
 	}
 }
 
+func TestAMigrationUnderARunningServiceIsNotNoticed(t *testing.T) {
+	t.Parallel()
+	w := pgtest.New(t, schema())
+	cfg := w.Config
+	cfg.MaxConns = 1
+	db := w.Open(t, cfg, telemetry.Discard())
+	defer db.Close()
+	read := func() error {
+		return db.InWorkspace(t.Context(), here, func(tx *gorm.DB) error {
+			return tx.Exec("select * from things where name = ?", "x").Error
+		})
+	}
+	if err := read(); err != nil {
+		t.Fatal(err)
+	}
+	w.Exec(t, "alter table things add column later text")
+	if err := read(); err != nil {
+		t.Errorf("after a column was added: %v", err)
+	}
+}
+
 func TestOtherErrorsComeBackAsTheyAre(t *testing.T) {
 	t.Parallel()
 	w := pgtest.New(t, schema())
