@@ -1,0 +1,256 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"gorm.io/gorm"
+
+	"noteworks.dev/services/internal/errs"
+	"noteworks.dev/services/internal/event"
+	"noteworks.dev/services/internal/telemetry"
+	"noteworks.dev/services/user/internal/person"
+	"noteworks.dev/services/user/internal/postgres"
+	"noteworks.dev/services/user/internal/session"
+	"noteworks.dev/services/user/internal/tenant"
+	"noteworks.dev/services/user/internal/workspace"
+)
+
+func discard(t *testing.T) *telemetry.Telemetry {
+	t.Helper()
+	return telemetry.Discard()
+}
+
+// silent is an outbox that nobody reads.
+type silent struct{}
+
+func (silent) Append(*gorm.DB, ...event.Event) error { return nil }
+
+// TestTheDatabaseKeepsWorkspacesApart takes every rule in Go away: it asks the store itself, in one workspace, for what is another's.
+func TestTheDatabaseKeepsWorkspacesApart(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	acme := tenant.ID(w.apply("acme").GetWorkspaceId())
+	ann := w.signUp("Ann")
+	claims := w.claimsOf(ann)
+	there, id, sid := tenant.ID(claims.WorkspaceID), person.ID(ann.user.ID), session.ID(claims.SessionID)
+	s := postgres.New(w.db.DB, silent{})
+	allow := func(*person.Person) ([]person.Fact, error) { return nil, nil }
+	rename := func(p *person.Person) ([]person.Fact, error) { return p.Rename("Eve"), nil }
+
+	for name, err := range map[string]error{
+		"read":      second(s.Person(t.Context(), acme, id)),
+		"find":      second(s.PersonByEmail(t.Context(), acme, "ann@example.org")),
+		"change":    second(s.Update(t.Context(), acme, id, rename)),
+		"delete":    s.Delete(t.Context(), acme, id, allow),
+		"signed in": second(s.SignedIn(t.Context(), acme, id, sid, time.Now())),
+		"refresh": second(s.Change(t.Context(), acme, sid, func(*session.Session) ([]person.Fact, error) {
+			return nil, errors.New("the session was seen")
+		})),
+	} {
+		if errs.KindOf(err) != errs.KindNotFound && !errors.Is(err, session.ErrEnded) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	all, err := s.List(t.Context(), acme, person.Query{Limit: 100})
+	if err != nil || len(all) != 1 || all[0].Role != person.Owner {
+		t.Errorf("acme lists %v, %v", all, err)
+	}
+	for _, table := range []string{"workspaces", "people", "sessions", "outbox"} {
+		count := func(tx *gorm.DB) (n int64, err error) { return n, tx.Table(table).Count(&n).Error }
+		err := w.db.DB.Tx(t.Context(), func(tx *gorm.DB) error {
+			if n, err := count(tx); err != nil || n != 0 {
+				t.Errorf("%s without a workspace: %d rows, %v", table, n, err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	const sneak = `insert into people (workspace_id, id, email, name, sort_name, role, password_hash, version, created_at)
+		values (?, gen_random_uuid(), 'eve@example.org', 'Eve', 'eve', 'member', '', 1, now())`
+	err = w.db.DB.InWorkspace(t.Context(), string(acme), func(tx *gorm.DB) error { return tx.Exec(sneak, string(there)).Error })
+	if err == nil {
+		t.Error("a person was written into another workspace")
+	}
+	for name, sql := range map[string]string{
+		"took its slug":     "update slugs set workspace_id = current_setting('noteworks.workspace_id')::uuid where workspace_id = ?",
+		"freed its slug":    "delete from slugs where workspace_id = ?",
+		"changed its title": "update workspaces set title = 'e' where id = ?",
+		"deleted it":        "delete from workspaces where id = ?",
+		"ended its people":  "delete from people where workspace_id = ?",
+	} {
+		err := w.db.DB.InWorkspace(t.Context(), string(acme), func(tx *gorm.DB) error {
+			done := tx.Exec(sql, string(there))
+			if done.RowsAffected != 0 {
+				t.Errorf("another workspace %s", name)
+			}
+			return done.Error
+		})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got, err := s.Resolve(t.Context(), workspace.DefaultSlug); err != nil || got != there {
+		t.Errorf("default leads to %s, %v", got, err)
+	}
+	w.db.RequireRowSecurity(t)
+	ann.get("/api/v1/me").require(t, http.StatusOK)
+}
+
+func TestAnotherWorkspacesPeopleAreNotThere(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	w.apply("acme")
+	stranger, ann := w.owner("acme"), w.signUp("Ann")
+	before := w.rowVersions()
+	events := w.since(func() {
+		for _, b := range []*browser{stranger, {w: w, host: ann.host, addr: ann.addr, token: stranger.token}} { // at their own host, and at ours
+			at := "/api/v1/users/" + ann.user.ID
+			b.do(http.MethodDelete, at, nil).refused(t, http.StatusNotFound, "not-found")
+			b.post(at+"/deactivate", nil).refused(t, http.StatusNotFound, "not-found")
+			b.post(at+"/reactivate", nil).refused(t, http.StatusNotFound, "not-found")
+			if l := b.list(t, "?email=ann@example.org"); len(l.Items) != 0 {
+				t.Errorf("found %v", l.Items)
+			}
+			if l := b.list(t, ""); len(l.Items) != 1 {
+				t.Errorf("listed %v", l.Items)
+			}
+			var me user
+			b.get("/api/v1/me").require(t, http.StatusOK).decode(t, &me)
+			if me.ID != stranger.user.ID {
+				t.Errorf("became %s", me.Name)
+			}
+		}
+	})
+	if len(events) != 0 || w.rowVersions() != before {
+		t.Errorf("told %q", types(events))
+	}
+}
+
+func TestOneAddressInTwoWorkspacesIsTwoPeople(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	w.apply("acme")
+	here, there := w.signUp("Ann"), w.browser("acme")
+	there.register("Ann").require(t, http.StatusCreated)
+	if here.user.ID == there.user.ID {
+		t.Error("one person in two workspaces")
+	}
+}
+
+// ears hear what is published.
+type ears struct {
+	mu     sync.Mutex
+	events []event.Event
+}
+
+func (e *ears) has(name, id string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.ContainsFunc(e.events, func(e event.Event) bool {
+		return e.Type == name && (id == "" || string(e.Data) != "" && contains(e.Data, id))
+	})
+}
+
+func contains(data []byte, id string) bool { return slices.Contains(words(data), id) }
+
+// words are the texts between quotes.
+func words(data []byte) []string {
+	var all []string
+	var word []byte
+	in := false
+	for _, c := range data {
+		switch {
+		case c == '"':
+			if in {
+				all = append(all, string(word))
+			}
+			word, in = nil, !in
+		case in:
+			word = append(word, c)
+		}
+	}
+	return all
+}
+
+func (e *ears) all() []event.Event { e.mu.Lock(); defer e.mu.Unlock(); return slices.Clone(e.events) }
+
+// listen follows the stream as the gateway does.
+func (w *world) listen() *ears {
+	w.t.Helper()
+	bus := w.nats.Bus(w.t, "gateway", telemetry.Discard())
+	heard := &ears{}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = bus.Tail(ctx, event.TailConfig{Streams: []string{event.StreamUser}, Since: time.Hour}, func(e event.Event) {
+			heard.mu.Lock()
+			defer heard.mu.Unlock()
+			heard.events = append(heard.events, e)
+		})
+	}()
+	w.t.Cleanup(func() { stop(); <-done })
+	return heard
+}
+
+// TestEveryEventDecodes walks through everything that is told, and reads each event strictly as the message it is named by.
+func TestEveryEventDecodes(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	heard := w.listen()
+	owner, ann, bob := w.owner("default"), w.signUp("Ann"), w.signUp("Bob")
+	ann.patch("/api/v1/me", map[string]string{"name": "Ann Lee"}).require(t, http.StatusOK)
+	ann.post("/api/v1/auth/logout", nil).require(t, http.StatusNoContent)
+	owner.post("/api/v1/users/"+ann.user.ID+"/deactivate", nil).require(t, http.StatusNoContent)
+	owner.post("/api/v1/users/"+ann.user.ID+"/reactivate", nil).require(t, http.StatusNoContent)
+	owner.do(http.MethodDelete, "/api/v1/users/"+bob.user.ID, nil).require(t, http.StatusNoContent)
+	acme := w.apply("acme")
+	if err := second(w.operator().DeleteWorkspace(t.Context(), deletion(acme.GetWorkspaceId()))); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("the last event", func() bool { return heard.has("workspace.v1.WorkspaceDeleted", acme.GetWorkspaceId()) })
+	w.eventually("all of them", func() bool { return len(heard.all()) >= len(w.told()) })
+
+	seen := map[string]bool{}
+	for _, e := range heard.all() {
+		m, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(e.Type))
+		if err != nil {
+			t.Fatalf("%s: %v", e.Type, err)
+		}
+		if err := (protojson.UnmarshalOptions{DiscardUnknown: false}).Unmarshal(e.Data, m.New().Interface()); err != nil {
+			t.Errorf("%s: %v", e.Type, err)
+		}
+		if e.Source != "user" || len(e.Audience) != 0 || e.TraceParent == "" || e.ID == "" {
+			t.Errorf("%s: source %q, audience %v, trace %q", e.Type, e.Source, e.Audience, e.TraceParent)
+		}
+		seen[e.Type] = true
+	}
+	for _, want := range []string{
+		"workspace.v1.WorkspaceApplied", "workspace.v1.WorkspaceDeleted", "user.v1.UserRegistered", "user.v1.UserRenamed", "user.v1.UserDeactivated",
+		"user.v1.UserReactivated", "user.v1.UserDeleted", "user.v1.SessionsRevoked",
+	} {
+		if !seen[want] {
+			t.Errorf("%s was not heard", want)
+		}
+	}
+}
+
+func TestOneTraceFromTheRequestToTheEvent(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	w.signUp("Ann")
+	w.spans.RequirePath(t, "POST /api/v1/auth/register", "publish user.v1.UserRegistered")
+	w.spans.RequirePath(t, "workspace.v1.WorkspaceService/ApplyWorkspace", "publish workspace.v1.WorkspaceApplied")
+	w.spans.RequirePath(t, "workspace.v1.WorkspaceService/ApplyWorkspace", "publish user.v1.UserRegistered")
+}
