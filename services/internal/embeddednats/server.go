@@ -69,7 +69,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err := ready(ctx, s, log.fatal); err != nil {
 		s.Shutdown()
 		s.WaitForShutdown()
-		return nil, fmt.Errorf("embedded NATS: %w", err)
+		return nil, fmt.Errorf("embedded NATS in %s: %w", cfg.Dir, err)
 	}
 	return &Server{cfg: cfg, nats: s, port: portOf(s)}, nil
 }
@@ -171,10 +171,18 @@ func (l *logger) line(level slog.Level, format string, args []any) {
 }
 
 func (l *logger) Noticef(format string, args ...any) { l.line(slog.LevelDebug, format, args) }
-func (l *logger) Warnf(format string, args ...any)   { l.line(slog.LevelWarn, format, args) }
+func (l *logger) Warnf(format string, args ...any)   { l.line(warnLevel(format), format, args) }
 func (l *logger) Errorf(format string, args ...any)  { l.line(slog.LevelWarn, format, args) }
 func (l *logger) Debugf(format string, args ...any)  { l.line(slog.LevelDebug, format, args) }
 func (l *logger) Tracef(string, ...any)              {}
+
+// warnLevel quiets the one warning that is always there: passwords are in this process's memory only, so hashing them hides them from nobody.
+func warnLevel(format string) slog.Level {
+	if strings.HasPrefix(format, "Plaintext passwords") {
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
+}
 
 // Fatalf is called when the server can not start.
 func (l *logger) Fatalf(format string, args ...any) {
