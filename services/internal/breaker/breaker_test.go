@@ -18,7 +18,7 @@ import (
 	"noteworks.dev/services/internal/telemetry"
 )
 
-var errBoom = errors.New("connection refused") //nolint:gochecknoglobals // a value to compare with
+var errBoom = errors.New("connection refused")
 
 func newBreaker(t *testing.T) (*breaker.Breaker, *telemetry.Telemetry) {
 	t.Helper()

@@ -7,7 +7,8 @@
 //	should:"an address such as :8080"   what the error says the setting should be, when its type alone does not tell
 //
 // Every setting NAME can also be given as NAME_FILE, the path of a file that holds the value (one trailing newline is cut off), as
-// mounted secrets are. Giving both is an error. A nested struct or the whole may have a method Validate() error, for rules over several settings.
+// mounted secrets are. Giving both is an error. A nested struct or the whole may have a method Validate() error, for rules that types do not say; its
+// SettingErrors name settings as the struct's own tags do, without the prefix of where it is nested.
 package config
 
 import (
@@ -52,7 +53,7 @@ func Load[T any](lookup LookupFunc) (T, error) {
 	if err := env.ParseWithOptions(&t, env.Options{Environment: values}); err != nil {
 		return t, fmt.Errorf("settings: %w", err)
 	}
-	return t, validate(reflect.ValueOf(&t).Elem())
+	return t, validate(reflect.ValueOf(&t).Elem(), "")
 }
 
 // Errors is every setting that is wrong, in the order of the struct's fields.
@@ -201,15 +202,34 @@ func (s setting) should() string {
 }
 
 // validate asks every nested struct first, then the whole.
-func validate(v reflect.Value) error {
+func validate(v reflect.Value, prefix string) error {
 	var all []error
 	for f, value := range v.Fields() {
 		if f.IsExported() && f.Type.Kind() == reflect.Struct && f.Tag.Get("env") == "" {
-			all = append(all, validate(value))
+			all = append(all, validate(value, prefix+f.Tag.Get("envPrefix")))
 		}
 	}
 	if checked, ok := v.Addr().Interface().(interface{ Validate() error }); ok {
-		all = append(all, checked.Validate())
+		all = append(all, named(checked.Validate(), prefix))
 	}
 	return errors.Join(all...)
+}
+
+// named gives the settings that a nested Validate found wrong the names that they have from outside.
+func named(err error, prefix string) error {
+	if prefix == "" || err == nil {
+		return err
+	}
+	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what is joined is taken apart, not looked into
+		var all []error
+		for _, one := range several.Unwrap() {
+			all = append(all, named(one, prefix))
+		}
+		return errors.Join(all...)
+	}
+	var one *SettingError
+	if errors.As(err, &one) {
+		return &SettingError{Name: prefix + one.Name, Problem: one.Problem, Should: one.Should}
+	}
+	return fmt.Errorf("%s: %w", prefix+"*", err)
 }

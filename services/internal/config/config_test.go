@@ -150,9 +150,9 @@ func TestAnEmptyFileIsAnEmptyValue(t *testing.T) {
 }
 
 type ranged struct {
-	From  int `env:"FROM"`
-	To    int `env:"TO"`
-	Inner inner
+	From  int   `env:"FROM"`
+	To    int   `env:"TO"`
+	Inner inner `envPrefix:"IN_"`
 }
 
 func (r *ranged) Validate() error {
@@ -168,15 +168,15 @@ type inner struct {
 
 func (i *inner) Validate() error {
 	if i.Even%2 != 0 {
-		return errors.New("EVEN should be even")
+		return errors.Join(&config.SettingError{Name: "EVEN", Problem: "is odd", Should: "even"}, errors.New("it is odd"))
 	}
 	return nil
 }
 
 func TestRulesOverSeveralSettings(t *testing.T) {
 	t.Parallel()
-	_, err := config.Load[ranged](config.Map(map[string]string{"FROM": "2", "TO": "1", "EVEN": "3"}))
-	if err == nil || !strings.Contains(err.Error(), "FROM should") || !strings.Contains(err.Error(), "EVEN should") {
+	_, err := config.Load[ranged](config.Map(map[string]string{"FROM": "2", "TO": "1", "IN_EVEN": "3"}))
+	if err == nil || !strings.Contains(err.Error(), "FROM should") || !strings.Contains(err.Error(), "IN_EVEN is odd; it should be even") || !strings.Contains(err.Error(), "IN_*: it is odd") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // blamed finds the parameter in the generated router's sentences, the only place that names it.
-var blamed = regexp.MustCompile(`(?:for parameter |one value for |parameter ')([A-Za-z][A-Za-z0-9_-]*)`) //nolint:gochecknoglobals // compiled once, never changed
+var blamed = regexp.MustCompile(`(?:for parameter |one value for |parameter ')([A-Za-z][A-Za-z0-9_-]*)`)
 
 // BindError is what a caller is told when a generated handler could not read its request: an *errs.Error passes (DecodeJSON's), an unusable parameter is
 // errs.Invalid "invalid-<name>" with the name as field ("invalid-limit", "invalid-if-match"), a body over the limit

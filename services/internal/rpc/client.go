@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -35,11 +36,14 @@ type Config struct {
 
 // Validate reports what would make every call fail.
 func (c *Config) Validate() error {
-	u, err := url.Parse(c.URL)
-	if err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && c.Timeout >= 0 {
-		return nil
+	var all []error
+	if u, err := url.Parse(c.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		all = append(all, &config.SettingError{Name: "URL", Problem: "is not a URL", Should: "a URL such as http://user:8082"})
 	}
-	return fmt.Errorf("the settings of an internal call: URL should be one such as http://user:8082, and TIMEOUT not negative")
+	if c.Timeout < 0 {
+		all = append(all, &config.SettingError{Name: "TIMEOUT", Problem: "is negative", Should: "a duration such as 2s"})
+	}
+	return errors.Join(all...)
 }
 
 // NewClient is what a generated client is built with, besides the URL:

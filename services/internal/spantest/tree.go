@@ -102,5 +102,5 @@ func Service(s sdktrace.ReadOnlySpan) string {
 func Attribute(s sdktrace.ReadOnlySpan, key string) string {
 	set := attribute.NewSet(s.Attributes()...)
 	value, _ := set.Value(attribute.Key(key))
-	return value.Emit()
+	return value.String()
 }
