@@ -1,0 +1,31 @@
+import './style.css'
+import { QueryClient, VueQueryPlugin } from '@tanstack/vue-query'
+import { createPinia } from 'pinia'
+import { createApp } from 'vue'
+import { ApiError } from './api/problem'
+import App from './App.vue'
+import { createRuntime, runtimeKey } from './features/runtime'
+import { i18n } from './i18n'
+import { createAppRouter } from './router'
+
+// The live socket keeps answers fresh; nothing is fetched again for its age alone.
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: Infinity,
+      networkMode: 'always',
+      refetchOnWindowFocus: false,
+      refetchOnReconnect: false,
+      retry: (count, err) => count < 2 && err instanceof ApiError && err.temporary && err.status !== 0,
+    },
+    mutations: { networkMode: 'always' },
+  },
+})
+
+const app = createApp(App)
+app.provide(runtimeKey, createRuntime())
+app.use(createPinia())
+app.use(VueQueryPlugin, { queryClient: client })
+app.use(i18n)
+app.use(createAppRouter(app))
+app.mount('#app')
