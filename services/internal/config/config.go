@@ -220,7 +220,7 @@ func named(err error, prefix string) error {
 	if prefix == "" || err == nil {
 		return err
 	}
-	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what is joined is taken apart, not looked into
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []error
 		for _, one := range several.Unwrap() {
 			all = append(all, named(one, prefix))
