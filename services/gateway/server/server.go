@@ -27,11 +27,7 @@ import (
 	"noteworks.dev/services/internal/telemetry"
 )
 
-const (
-	name = "gateway"
-	// requestTimeout is a little more than what the services allow themselves, so that their answer comes first.
-	requestTimeout = httpserver.RequestTimeout + 2*time.Second
-)
+const name = "gateway"
 
 // Server is the gateway. Its lifecycle is New, Start once, Stop.
 type Server struct {
@@ -107,7 +103,7 @@ func (s *Server) build(upstreams map[proxy.Upstream]http.RoundTripper) {
 
 	handler := edge.Untraced(httpserver.Instrument(httpserver.AccessLog(door, s.tel), s.tel, nil, httpserver.PublicDoor()))
 	s.public = httpserver.New(name+" http", s.cfg.HTTPAddr, handler, s.tel,
-		httpserver.WithRequestTimeout(requestTimeout),
+		httpserver.WithRequestTimeout(s.cfg.RequestTimeout),
 		httpserver.WithLongLived(func(r *http.Request) bool { return r.URL.Path == edge.LivePath }))
 	s.ops = httpserver.NewOps(s.cfg.OpsAddr, s.ready, s.tel)
 }
