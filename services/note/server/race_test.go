@@ -206,7 +206,7 @@ func TestAClientThatLeavesCancelsItsQuery(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t)
 	ann := w.person("Ann")
-	ann.writes("Plan", "")
+	w.indexed(ann.writes("Plan", "")) // so that nobody else waits for the table
 	tx, err := w.db.Superuser.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)

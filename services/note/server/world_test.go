@@ -172,6 +172,14 @@ type userStandIn struct {
 	mu     sync.Mutex
 	people map[string]*userv1.Person
 	asked  int
+	wait   func(context.Context)
+}
+
+// during is run by each question from now on, before its answer.
+func (u *userStandIn) during(wait func(context.Context)) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.wait = wait
 }
 
 func startUser(t testing.TB) *userStandIn {
@@ -200,7 +208,13 @@ func startUser(t testing.TB) *userStandIn {
 	return u
 }
 
-func (u *userStandIn) GetPerson(_ context.Context, r *connect.Request[userv1.GetPersonRequest]) (*connect.Response[userv1.Person], error) {
+func (u *userStandIn) GetPerson(ctx context.Context, r *connect.Request[userv1.GetPersonRequest]) (*connect.Response[userv1.Person], error) {
+	u.mu.Lock()
+	wait := u.wait
+	u.mu.Unlock()
+	if wait != nil {
+		wait(ctx)
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.asked++

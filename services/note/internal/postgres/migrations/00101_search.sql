@@ -28,7 +28,7 @@ create policy finds_ids on note_search for select to current_user using (true);
 
 -- +goose StatementBegin
 create function note_search_hits(terms tsquery, title_like text) returns setof uuid
-language sql stable rows 200 security definer set search_path = public, pg_temp
+language sql stable rows 1000 security definer set search_path = public, pg_temp
 begin atomic
 	select s.note_id from note_search s
 	where s.workspace_id = nullif(current_setting('noteworks.workspace_id', true), '')::uuid and s.doc @@ terms
