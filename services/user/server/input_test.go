@@ -248,7 +248,7 @@ func TestAClientThatLeavesCancelsItsQuery(t *testing.T) {
 	}
 	r.Header.Set("Authorization", "Bearer "+ann.token)
 	done := make(chan error, 1)
-	go func() { //nolint:bodyclose // there is no answer
+	go func() {
 		_, err := w.http.Do(r)
 		done <- err
 	}()

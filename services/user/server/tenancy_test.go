@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"sync"
@@ -12,99 +11,14 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
-	"gorm.io/gorm"
 
-	"noteworks.dev/services/internal/errs"
 	"noteworks.dev/services/internal/event"
 	"noteworks.dev/services/internal/telemetry"
-	"noteworks.dev/services/user/internal/person"
-	"noteworks.dev/services/user/internal/postgres"
-	"noteworks.dev/services/user/internal/session"
-	"noteworks.dev/services/user/internal/tenant"
-	"noteworks.dev/services/user/internal/workspace"
 )
 
 func discard(t *testing.T) *telemetry.Telemetry {
 	t.Helper()
 	return telemetry.Discard()
-}
-
-// silent is an outbox that nobody reads.
-type silent struct{}
-
-func (silent) Append(*gorm.DB, ...event.Event) error { return nil }
-
-// TestTheDatabaseKeepsWorkspacesApart takes every rule in Go away: it asks the store itself, in one workspace, for what is another's.
-func TestTheDatabaseKeepsWorkspacesApart(t *testing.T) {
-	t.Parallel()
-	w := startWorld(t)
-	acme := tenant.ID(w.apply("acme").GetWorkspaceId())
-	ann := w.signUp("Ann")
-	claims := w.claimsOf(ann)
-	there, id, sid := tenant.ID(claims.WorkspaceID), person.ID(ann.user.ID), session.ID(claims.SessionID)
-	s := postgres.New(w.db.DB, silent{})
-	allow := func(*person.Person) ([]person.Fact, error) { return nil, nil }
-	rename := func(p *person.Person) ([]person.Fact, error) { return p.Rename("Eve"), nil }
-
-	for name, err := range map[string]error{
-		"read":      second(s.Person(t.Context(), acme, id)),
-		"find":      second(s.PersonByEmail(t.Context(), acme, "ann@example.org")),
-		"change":    second(s.Update(t.Context(), acme, id, rename)),
-		"delete":    s.Delete(t.Context(), acme, id, allow),
-		"signed in": second(s.SignedIn(t.Context(), acme, id, sid, time.Now())),
-		"refresh": second(s.Change(t.Context(), acme, sid, func(*session.Session) ([]person.Fact, error) {
-			return nil, errors.New("the session was seen")
-		})),
-	} {
-		if errs.KindOf(err) != errs.KindNotFound && !errors.Is(err, session.ErrEnded) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	all, err := s.List(t.Context(), acme, person.Query{Limit: 100})
-	if err != nil || len(all) != 1 || all[0].Role != person.Owner {
-		t.Errorf("acme lists %v, %v", all, err)
-	}
-	for _, table := range []string{"workspaces", "people", "sessions", "outbox"} {
-		count := func(tx *gorm.DB) (n int64, err error) { return n, tx.Table(table).Count(&n).Error }
-		err := w.db.DB.Tx(t.Context(), func(tx *gorm.DB) error {
-			if n, err := count(tx); err != nil || n != 0 {
-				t.Errorf("%s without a workspace: %d rows, %v", table, n, err)
-			}
-			return nil
-		})
-		if err != nil {
-			t.Error(err)
-		}
-	}
-	const sneak = `insert into people (workspace_id, id, email, name, sort_name, role, password_hash, version, created_at)
-		values (?, gen_random_uuid(), 'eve@example.org', 'Eve', 'eve', 'member', '', 1, now())`
-	err = w.db.DB.InWorkspace(t.Context(), string(acme), func(tx *gorm.DB) error { return tx.Exec(sneak, string(there)).Error })
-	if err == nil {
-		t.Error("a person was written into another workspace")
-	}
-	for name, sql := range map[string]string{
-		"took its slug":     "update slugs set workspace_id = current_setting('noteworks.workspace_id')::uuid where workspace_id = ?",
-		"freed its slug":    "delete from slugs where workspace_id = ?",
-		"changed its title": "update workspaces set title = 'e' where id = ?",
-		"deleted it":        "delete from workspaces where id = ?",
-		"ended its people":  "delete from people where workspace_id = ?",
-	} {
-		err := w.db.DB.InWorkspace(t.Context(), string(acme), func(tx *gorm.DB) error {
-			done := tx.Exec(sql, string(there))
-			if done.RowsAffected != 0 {
-				t.Errorf("another workspace %s", name)
-			}
-			return done.Error
-		})
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if got, err := s.Resolve(t.Context(), workspace.DefaultSlug); err != nil || got != there {
-		t.Errorf("default leads to %s, %v", got, err)
-	}
-	w.db.RequireRowSecurity(t)
-	ann.get("/api/v1/me").require(t, http.StatusOK)
 }
 
 func TestAnotherWorkspacesPeopleAreNotThere(t *testing.T) {

@@ -362,3 +362,29 @@ func TestTheDirectoryKnowsPeopleOfItsWorkspace(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+// TestTheDeadlineShrinksOnItsWay: the operator's, then the user service's, then the note service's.
+func TestTheDeadlineShrinksOnItsWay(t *testing.T) {
+	t.Parallel()
+	seen := make(chan time.Duration, 1)
+	w := startWorld(t, startNotes(t, func(ctx context.Context) (*notev1.Usage, error) {
+		end, ok := ctx.Deadline()
+		if !ok {
+			t.Error("the last hop has no deadline")
+		}
+		seen <- time.Until(end)
+		return &notev1.Usage{}, nil
+	}))
+	acme := w.apply("acme")
+	for _, given := range []time.Duration{time.Second, 5 * time.Second} {
+		ctx, cancel := context.WithTimeout(t.Context(), given)
+		_, err := w.operator().GetWorkspace(ctx, connect.NewRequest(&workspacev1.GetWorkspaceRequest{WorkspaceId: acme.GetWorkspaceId()}))
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if left := <-seen; left <= 0 || left >= min(given, 2*time.Second) {
+			t.Errorf("of %s the last hop had %s", given, left)
+		}
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -419,16 +418,6 @@ func requireTypes(t *testing.T, events []told, want string) {
 	if got := types(events); got != want {
 		t.Fatalf("told %q, want %q", got, want)
 	}
-}
-
-func dial(t *testing.T, addr string) net.Conn {
-	t.Helper()
-	var d net.Dialer
-	conn, err := d.DialContext(t.Context(), "tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return conn
 }
 
 func codeOf(err error) connect.Code {

@@ -118,7 +118,7 @@ func (k *Keyring) Ring(ctx context.Context) (Ring, error) {
 	}
 	loaded, err := k.load(ctx)
 	if err != nil && len(ring) > 0 {
-		return ring, nil //nolint:nilerr // the tending logs it; what was known last serves on
+		return ring, nil // the tending logs it; what was known last serves on
 	}
 	return loaded, err
 }

@@ -37,6 +37,7 @@ type Hasher interface {
 //go:embed common_passwords.txt
 var commonPasswords string
 
+//nolint:gochecknoglobals // a constant in all but name: read from the binary once, never changed
 var commonPassword = sync.OnceValue(func() map[string]struct{} {
 	lines := strings.Split(commonPasswords, "\n")
 	set := make(map[string]struct{}, len(lines))

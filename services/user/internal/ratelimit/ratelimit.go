@@ -1,9 +1,8 @@
 // Package ratelimit bounds how often something may be tried for one key: an address, an account. Its memory is bounded, too: when
-// there are too many keys, the one not seen for longest is forgotten. Imports the standard library.
+// there are too many keys, those not seen for longest are forgotten. Imports the standard library.
 package ratelimit
 
 import (
-	"container/list"
 	"sync"
 	"time"
 )
@@ -17,13 +16,12 @@ type Limiter struct {
 	max   int
 	now   func() time.Time
 
-	mu      sync.Mutex
-	buckets map[string]*list.Element
-	seen    *list.List // most recent first
+	mu sync.Mutex
+	// Two generations of half of max each: a key that is seen moves to the young one, and when that is full, the old one is dropped.
+	young, old map[string]bucket
 }
 
 type bucket struct {
-	key   string
 	left  float64
 	since time.Time
 }
@@ -31,12 +29,11 @@ type bucket struct {
 // New allows burst tries at once and perMinute a minute from then on; both at least 1.
 func New(perMinute, burst int, now func() time.Time) *Limiter {
 	return &Limiter{
-		every:   time.Minute / time.Duration(max(1, perMinute)),
-		burst:   float64(max(1, burst)),
-		max:     maxKeys,
-		now:     now,
-		buckets: map[string]*list.Element{},
-		seen:    list.New(),
+		every: time.Minute / time.Duration(max(1, perMinute)),
+		burst: float64(max(1, burst)),
+		max:   maxKeys,
+		now:   now,
+		young: map[string]bucket{},
 	}
 }
 
@@ -44,29 +41,35 @@ func New(perMinute, burst int, now func() time.Time) *Limiter {
 func (l *Limiter) Take(key string) (wait time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := l.bucket(key)
 	now := l.now()
+	b := l.find(key, now)
 	if passed := now.Sub(b.since); passed > 0 {
 		b.left = min(l.burst, b.left+float64(passed)/float64(l.every))
 	}
 	b.since = now
-	if b.left < 1 {
-		return time.Duration((1 - b.left) * float64(l.every)), false
+	if b.left >= 1 {
+		b.left--
+		ok = true
+	} else {
+		wait = time.Duration((1 - b.left) * float64(l.every))
 	}
-	b.left--
-	return 0, true
+	l.keep(key, b)
+	return wait, ok
 }
 
-func (l *Limiter) bucket(key string) *bucket {
-	if e, ok := l.buckets[key]; ok {
-		l.seen.MoveToFront(e)
-		return e.Value.(*bucket) //nolint:forcetypeassert // the list holds nothing else
+func (l *Limiter) find(key string, now time.Time) bucket {
+	if b, known := l.young[key]; known {
+		return b
 	}
-	if len(l.buckets) >= l.max {
-		oldest := l.seen.Back()
-		delete(l.buckets, l.seen.Remove(oldest).(*bucket).key) //nolint:forcetypeassert // as above
+	if b, known := l.old[key]; known {
+		return b
 	}
-	b := &bucket{key: key, left: l.burst, since: l.now()}
-	l.buckets[key] = l.seen.PushFront(b)
-	return b
+	return bucket{left: l.burst, since: now}
+}
+
+func (l *Limiter) keep(key string, b bucket) {
+	if _, known := l.young[key]; !known && len(l.young) >= l.max/2 {
+		l.old, l.young = l.young, map[string]bucket{}
+	}
+	l.young[key] = b
 }
