@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"net/http"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
-	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
@@ -31,12 +29,11 @@ func usageClient(addr, token string, client *http.Client, options ...connect.Cli
 	return notev1connect.NewUsageServiceClient(client, "http://"+addr, append(options, connect.WithInterceptors(introduce))...)
 }
 
+// h2c is a client that speaks HTTP/2 without TLS, as gRPC does inside.
 func h2c(t *testing.T) *http.Client {
 	t.Helper()
-	transport := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, network, addr)
-	}}
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
 }
@@ -215,5 +212,26 @@ func TestAStopLosesNothing(t *testing.T) {
 	about[*notev1.NoteChanged](w.heard, n.Id) // it went out before the end
 	if strings.Contains(w.logs.String(), `"level":"ERROR"`) {
 		t.Errorf("errors:\n%s", w.logs)
+	}
+}
+
+// Round trips are where the time of a change goes.
+func TestAChangeIsFiveStatements(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	ann := w.person("Ann")
+	n := ann.writes("Plan", "")
+	n = ann.changes(n, map[string]any{"body": "warm"})
+	w.spans.Reset()
+	ann.changes(n, map[string]any{"body": "text"})
+	request := w.spans.RequirePath(t, "PATCH /api/v1/notes/{id}")[0]
+	var statements []string
+	for _, s := range w.spans.Spans() {
+		if s.Parent().SpanID() == request.SpanContext().SpanID() {
+			statements = append(statements, s.Name())
+		}
+	}
+	if len(statements) != 5 {
+		t.Errorf("%q", statements)
 	}
 }

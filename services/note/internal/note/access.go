@@ -5,12 +5,13 @@ import "noteworks.dev/services/internal/errs"
 // Role is what a person may do with a note. A greater one includes the smaller.
 type Role uint8
 
+// They are stored as these numbers. RoleNone is nobody's: who has it does not see the note.
 const (
-	RoleNone Role = iota
-	RoleViewer
-	RoleCommenter
-	RoleEditor
-	RoleOwner
+	RoleNone      Role = iota // not stored
+	RoleViewer                // reads
+	RoleCommenter             // reads, and will comment
+	RoleEditor                // changes and shares
+	RoleOwner                 // also trashes; there is always exactly one
 )
 
 // String is the role as the API spells it.

@@ -45,12 +45,13 @@ func OnceFor(key string, d Draft) *Once {
 // View says which of the notes one sees are listed.
 type View uint8
 
+// What one archived is in no view but its own and, if pinned, that of the pins.
 const (
-	ViewAll      View = iota // but what one archived
+	ViewAll      View = iota // one's own and others'
 	ViewMine                 // one's own
 	ViewShared               // others'
-	ViewPinned               // also archived ones
-	ViewArchived             //
+	ViewPinned               // what one pinned
+	ViewArchived             // what one archived
 	ViewTrash                // one's own trash
 )
 
