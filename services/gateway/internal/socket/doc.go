@@ -5,5 +5,5 @@
 // are malformed, too many, too long or never end are refused, each with an error frame before the close where the client still
 // reads; a client that stops reading is gone within 30 s and a dead one within 75 s; Stop closes all sockets one after the other.
 //
-// An idle socket costs one goroutine and about 6 kB. Imports lxzan/gws, live and the kit.
+// An idle socket costs one goroutine and about 8 kB, half of it stack (BenchmarkIdleSockets counts its client, too). Imports lxzan/gws, live and the kit.
 package socket

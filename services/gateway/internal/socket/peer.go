@@ -175,8 +175,13 @@ func (p *peer) answered() {
 	p.silent = 0
 }
 
-// message handles a text message of the client.
+// message handles a text message of the client. A panic ends this socket and no other.
 func (p *peer) message(b []byte) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			p.recovered(cause)
+		}
+	}()
 	frame, err := live.ParseClientFrame(b)
 	if err != nil {
 		p.end(errs.CodeOf(err))
@@ -218,7 +223,6 @@ func refusal(err error) string {
 	return live.CodeUnavailable
 }
 
-// recovered ends a socket whose handling panicked, and none but this.
 func (p *peer) recovered(cause any) {
 	p.server.log.Error("panic on a socket", telemetry.Err(fmt.Errorf("%v\n%s", cause, debug.Stack())))
 	p.end(live.CodeUnavailable)

@@ -171,7 +171,7 @@ func (s *Server) remove(p *peer) {
 func (s *Server) Sockets() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.peers)
+	return len(s.peers) + s.opening
 }
 
 // Dead is how many sockets were given up because nobody answered at the other end.
