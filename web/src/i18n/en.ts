@@ -249,7 +249,7 @@ export default {
     italic: 'Italic',
     link: 'Link',
     undo: 'Undo, redo your own changes',
-    leaveEditor: 'Leave the text: Esc, then Tab',
+    leaveEditor: 'Leave the text',
     anywhere: 'Anywhere',
     editor: 'While writing',
     off: 'Single-key shortcuts are off. Switch them on in the settings.',

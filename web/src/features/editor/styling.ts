@@ -14,6 +14,9 @@ const theme = EditorView.theme({
   '.nw-quote': { borderInlineStart: '3px solid var(--line)', paddingInlineStart: '0.875rem', color: 'var(--text-muted)' },
   '.nw-h1, .nw-h2, .nw-h3': { paddingTop: '0.75em' },
   '.cm-line:first-child': { paddingTop: '0' },
+  // Wrapped lines of an item hang under its text.
+  '.nw-item': { paddingInlineStart: '1em', textIndent: '-1em' },
+  '.nw-item.nw-task': { paddingInlineStart: '2.45em', textIndent: '-2.45em' },
   '.nw-done': { color: 'var(--text-muted)' },
   '.nw-remote': { backgroundColor: 'var(--remote)', borderRadius: '2px', transition: 'background-color 140ms' },
   '.nw-remote-name': { position: 'relative' },
@@ -85,6 +88,8 @@ function decorate(view: EditorView): DecorationSet {
       to,
       enter: (node) => {
         const name = lineClasses[node.name]
+        if (node.name === 'ListItem') add(node.from, node.from, 'nw-item')
+        if (node.name === 'TaskMarker') add(node.from, node.from, 'nw-task')
         if (name) add(Math.max(node.from, from), Math.min(node.to, to), name)
         if (node.name === 'TaskMarker' && /x/i.test(view.state.sliceDoc(node.from, node.to))) add(node.from, node.to, 'nw-done')
       },

@@ -35,12 +35,16 @@ export function plain(text: string): string {
     .trim()
 }
 
-/** The first words of a note as a list shows them. */
-export function excerptOf(body: string, length = 200): string {
-  const text = body
-    .slice(0, length * 8)
-    .replace(/^ {0,3}(`{3,}|~{3,}).*$/gm, '')
-    .replace(/^\s*(#{1,6}|>|[-*+]|\d+[.)])\s+(\[[ xX]\]\s+)?/gm, '')
-    .replace(/\s+/g, ' ')
-  return plain(text).slice(0, length)
+/** A piece of Markdown as one line of plain text, for lists. */
+export function oneLine(text: string): string {
+  return plain(
+    text
+      .replace(/^ {0,3}(`{3,}|~{3,}).*$/gm, '')
+      .replace(/(^|\s)(#{1,6}|>|[-*+]|\d+[.)])(?=\s)/g, '$1')
+      .replace(/(^|\s)\[[ xX]\](?=\s)/g, '$1')
+      .replace(/\s+/g, ' '),
+  )
 }
+
+/** The first words of a note as a list shows them. */
+export const excerptOf = (body: string, length = 200): string => oneLine(body.slice(0, length * 8)).slice(0, length)

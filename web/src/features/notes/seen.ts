@@ -21,8 +21,8 @@ export const useSeen = defineStore('seen', () => {
 
   function look(id: string, version: number): void {
     if ((seen.value.versions[id] ?? 0) >= version) return
-    const { [id]: _, ...rest } = seen.value.versions
-    seen.value.versions = Object.fromEntries([...Object.entries(rest).slice(1 - limit), [id, version]])
+    const others = Object.entries(seen.value.versions).filter(([other]) => other !== id)
+    seen.value.versions = Object.fromEntries([...others.slice(1 - limit), [id, version]])
     localStorage.setItem(key(), JSON.stringify(seen.value))
   }
 
