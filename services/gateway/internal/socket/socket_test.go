@@ -175,7 +175,6 @@ func TestNothingIsLeftOfASocket(t *testing.T) { //nolint:paralleltest // compare
 			_ = b.ws.Close(websocket.StatusNormalClosure, "")
 		case 2:
 			b.send("}")
-			b.next()
 			b.endsWith(live.CodeMalformedFrame, 1007)
 		default:
 			defer func() { _ = b.ws.CloseNow() }()
