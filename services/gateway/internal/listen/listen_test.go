@@ -22,9 +22,29 @@ import (
 
 func TestLifecycle(t *testing.T) { //nolint:paralleltest // compares goroutines
 	bus := natstest.Start(t).Bus(t, "gateway", telemetry.Discard())
+	warmUp(t, bus)
 	lifecycletest.Stress(t, func() lifecycletest.Lifecycle {
 		return listen.New(bus, live.NewHub(live.Limits{}, time.Now), nil, telemetry.Discard())
 	})
+}
+
+// warmUp lets the connection start what it starts at its first question.
+func warmUp(t *testing.T, bus *event.Bus) {
+	t.Helper()
+	hub := live.NewHub(live.Limits{}, time.Now)
+	l := listen.New(bus, hub, nil, telemetry.Discard())
+	if err := l.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ready := make(chan struct{}, 1)
+	client := hub.NewClient(func() { ready <- struct{}{} }, func() {})
+	if err := hub.Join(client, live.Identity{Person: "ann", Workspace: workspace, Expires: time.Now().Add(time.Hour)}, ""); err != nil {
+		t.Fatal(err)
+	}
+	<-ready
+	if err := l.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func changed(note, title string) *notev1.NoteChanged {
