@@ -14,6 +14,7 @@ import (
 const within = time.Second
 
 func TestARemovedShareEndsOnOpenSocketsWithinASecond(t *testing.T) {
+	t.Parallel()
 	worlds(t, func(w *world) {
 		ann, bob := w.owner(), w.signUp("bob")
 		n, err := ann.Create(w.ctx(), "Hello", "hello")
@@ -56,6 +57,7 @@ func (w *world) nextNoteEvent(l *client.Live) client.Frame {
 }
 
 func TestEndedSessionsCloseTheirSocketsAndAreRefusedWithinASecond(t *testing.T) {
+	t.Parallel()
 	const password = "correct horse battery staple"
 	for name, end := range map[string]func(w *world, owner, bob *client.Client) error{
 		"deactivated": func(w *world, owner, bob *client.Client) error {

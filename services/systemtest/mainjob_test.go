@@ -16,6 +16,7 @@ import (
 )
 
 func TestTwoPeopleShareANoteLiveInOneTrace(t *testing.T) {
+	t.Parallel()
 	worlds(t, func(w *world) {
 		ann, bob := w.owner(), w.signUp("bob")
 		live := w.watch(bob, "")
@@ -45,6 +46,7 @@ func TestTwoPeopleShareANoteLiveInOneTrace(t *testing.T) {
 }
 
 func TestTheTraceOfApplyWorkspaceReachesTheNoteServicesCopy(t *testing.T) {
+	t.Parallel()
 	worlds(t, func(w *world) {
 		apply := newClick()
 		w.apply(apply, &workspacev1.ApplyWorkspaceRequest{

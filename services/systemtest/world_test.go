@@ -34,7 +34,7 @@ type world struct {
 
 // worlds runs a story in both shapes of the stack.
 func worlds(t *testing.T, story func(w *world)) {
-	t.Parallel()
+	t.Helper()
 	t.Run("one process", func(t *testing.T) {
 		t.Parallel()
 		story(startWorld(t, nil))
@@ -109,32 +109,30 @@ func webDir(t *testing.T, dir string) string {
 	return web
 }
 
-// programs are built once per run of the tests.
-var programs = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "noteworks-programs-")
+// programsDir is where this run's programs are built.
+func programsDir() string {
+	return filepath.Join(os.TempDir(), fmt.Sprintf("noteworks-programs-%d", os.Getpid()))
+}
+
+// buildPrograms builds the three services, once per run of the tests.
+var buildPrograms = sync.OnceValue(func() error { //nolint:gochecknoglobals // the once of the run
+	out, err := exec.Command("go", "build", "-o", programsDir()+"/", "noteworks.dev/services/user", "noteworks.dev/services/note", "noteworks.dev/services/gateway").CombinedOutput()
 	if err != nil {
-		return "", err
+		return fmt.Errorf("build the services: %w\n%s", err, out)
 	}
-	out, err := exec.Command("go", "build", "-o", dir, "noteworks.dev/services/user", "noteworks.dev/services/note", "noteworks.dev/services/gateway").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build the services: %w\n%s", err, out)
-	}
-	return dir, nil
+	return nil
 })
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if dir, err := programs(); err == nil {
-		_ = os.RemoveAll(dir)
-	}
+	_ = os.RemoveAll(programsDir())
 	os.Exit(code)
 }
 
 // launchPrograms starts each service as its own program, configured by environment only.
 func launchPrograms(t *testing.T) func(*logs, *collector) launcher {
 	t.Helper()
-	dir, err := programs()
-	if err != nil {
+	if err := buildPrograms(); err != nil {
 		t.Fatal(err)
 	}
 	return func(l *logs, c *collector) launcher {
@@ -143,7 +141,7 @@ func launchPrograms(t *testing.T) func(*logs, *collector) launcher {
 			if err != nil {
 				return nil, err
 			}
-			cmd := exec.Command(filepath.Join(dir, service))
+			cmd := exec.Command(filepath.Join(programsDir(), service))
 			cmd.Stdout, cmd.Stderr = l, l
 			for k, v := range settings {
 				cmd.Env = append(cmd.Env, k+"="+v)
