@@ -376,12 +376,12 @@ func TestEveryPageTogetherIsEverything(t *testing.T) {
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		for {
+		for n := busy; ; {
 			select {
 			case <-stop:
 				return
 			default:
-				busy = ann.changes(busy, map[string]any{"title": busy.Title[:4] + time.Now().String()})
+				n = ann.changes(n, map[string]any{"title": "busy " + time.Now().String()})
 			}
 		}
 	}()

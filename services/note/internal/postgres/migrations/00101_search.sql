@@ -12,8 +12,9 @@ create table note_search (
 	primary key (workspace_id, note_id)
 );
 
-create index note_search_doc on note_search using gin (workspace_id, doc);
-create index note_search_title on note_search using gin (workspace_id, title gin_trgm_ops);
+-- A search reads what waits to be merged into an index from end to end, so not much may wait (512 kB, not 4 MB).
+create index note_search_doc on note_search using gin (workspace_id, doc) with (gin_pending_list_limit = 512);
+create index note_search_title on note_search using gin (workspace_id, title gin_trgm_ops) with (gin_pending_list_limit = 512);
 
 alter table note_search enable row level security;
 alter table note_search force row level security;
