@@ -17,6 +17,6 @@ func main() {
 	defer stop()
 	if err := server.Run(ctx, os.LookupEnv, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "user:", err)
-		os.Exit(1) //nolint:gocritic // the deferred stop has nothing left to do
+		os.Exit(1)
 	}
 }

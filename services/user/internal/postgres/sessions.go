@@ -42,7 +42,7 @@ func sessionRowOf(s session.Session) sessionRow {
 func (r sessionRow) session() session.Session {
 	return session.Session{
 		ID: session.ID(r.ID), Workspace: tenant.ID(r.WorkspaceID), Person: person.ID(r.PersonID), Secret: r.Secret,
-		Generation: uint32(r.Generation), TokenHash: r.TokenHash, Recent: r.Recent, CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, //nolint:gosec // written from a uint32
+		Generation: uint32(r.Generation), TokenHash: r.TokenHash, Recent: r.Recent, CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt,
 	}
 }
 
