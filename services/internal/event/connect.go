@@ -128,7 +128,7 @@ func reconnectDelay(attempts int) time.Duration {
 	if attempts < 6 {
 		d = min(d, reconnectFirst<<max(attempts-1, 0))
 	}
-	return d - rand.N(d/4) //nolint:gosec // jitter is no secret
+	return d - rand.N(d/4)
 }
 
 func (b *Bus) up(nc *nats.Conn) {

@@ -42,8 +42,10 @@ type DeadLetter struct {
 	Err   error
 }
 
-// DeadSubject is where dead letters of a consumer go, and ReplaySubject where orders to handle one again do.
-func DeadSubject(consumer string) string   { return "dlq." + consumer }
+// DeadSubject is where dead letters of a consumer go.
+func DeadSubject(consumer string) string { return "dlq." + consumer }
+
+// ReplaySubject is where orders to handle one again go.
 func ReplaySubject(consumer string) string { return "dlq." + consumer + ".replay" }
 
 // Park puts d into the dead-letter stream. It returns when the stream has it.

@@ -294,7 +294,7 @@ func (s *Session) Pending(ctx context.Context) (waiting, unacknowledged uint64, 
 	if err != nil {
 		return 0, 0, fmt.Errorf("consumer %s: %w", s.reader.cfg.Consumer, err)
 	}
-	return info.NumPending, uint64(max(info.NumAckPending, 0)), nil //nolint:gosec // not negative
+	return info.NumPending, uint64(max(info.NumAckPending, 0)), nil
 }
 
 // Close ends the session and gives back what was delivered and not returned by Batch.

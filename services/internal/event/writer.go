@@ -219,7 +219,7 @@ func (c *Chain) answer(m *nats.Msg) {
 		return
 	}
 	// A later one accepted proves the earlier ones stored, because each names its predecessor.
-	count := int(n - c.acked + 1) //nolint:gosec // at most the window
+	count := int(n - c.acked + 1)
 	ready := c.waiting[:count:count]
 	c.waiting = c.waiting[count:]
 	c.acked = n + 1

@@ -165,29 +165,35 @@ func (w *worker) call(tx *gorm.DB, j *job) (err error) {
 	return j.handle(ctx, Tx{DB: tx.WithContext(ctx), Event: j.Event})
 }
 
-// begin opens the span of a job: a child of the publish span, and linked to it, because queues are followed by links in some tools.
+// begin opens the span of a job, which end ends.
 func (w *worker) begin(j *job) {
-	carrier := propagation.MapCarrier{"traceparent": j.Event.TraceParent, "tracestate": j.Event.TraceState}
-	ctx := w.tel.Propagator.Extract(context.Background(), carrier)
 	if j.handle == nil {
 		j.span = trace.SpanFromContext(context.Background())
 		return
 	}
+	j.span = w.span(j)
+}
+
+// span is a child of the publish span, and linked to it, because queues are followed by links in some tools.
+func (w *worker) span(j *job) trace.Span {
+	carrier := propagation.MapCarrier{"traceparent": j.Event.TraceParent, "tracestate": j.Event.TraceState}
+	ctx := w.tel.Propagator.Extract(context.Background(), carrier)
 	opts := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer)}
 	if publish := trace.SpanContextFromContext(ctx); publish.IsValid() {
 		opts = append(opts, trace.WithLinks(trace.Link{SpanContext: publish}))
 	}
-	_, j.span = w.tracer.Start(ctx, "process "+j.Event.Type, opts...)
-	if j.span.IsRecording() {
-		j.span.SetAttributes(
+	_, span := w.tracer.Start(ctx, "process "+j.Event.Type, opts...)
+	if span.IsRecording() {
+		span.SetAttributes(
 			attribute.String("messaging.system", "nats"),
 			attribute.String("messaging.operation.type", "process"),
 			attribute.String("messaging.consumer.group.name", w.cfg.Consumer),
 			attribute.String("messaging.message.id", j.Event.ID),
 			attribute.String("event_type", j.Event.Type),
-			attribute.Int64("messaging.delivery_attempt", int64(j.Attempt)), //nolint:gosec // small
+			attribute.Int64("messaging.delivery_attempt", int64(j.Attempt)),
 		)
 	}
+	return span
 }
 
 func end(j *job, err error) {
@@ -250,7 +256,7 @@ func (w *worker) tries(err error) int {
 // passingDelay grows with the deliveries, but stays short: when the trouble is over, what waited should come soon.
 func (w *worker) passingDelay(j *job) time.Duration {
 	const atMost = 2 * time.Second
-	attempt := int(min(j.Attempt, uint64(len(w.cfg.Retries)))) //nolint:gosec // small
+	attempt := int(min(j.Attempt, uint64(len(w.cfg.Retries))))
 	return min(w.cfg.Retries[max(attempt-1, 0)], atMost)
 }
 

@@ -165,7 +165,7 @@ func TestKilledAtRandom(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	const seed, rounds = 11, 40
-	random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // a test that can be repeated
+	random := rand.New(rand.NewPCG(seed, seed))
 	done := make(chan struct{})
 	var writers sync.WaitGroup
 	for i := range 2 {

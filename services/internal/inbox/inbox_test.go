@@ -139,7 +139,7 @@ func TestABadEventIsParkedAndHoldsUpNobody(t *testing.T) {
 	}
 }
 
-var errBadSQL = errors.New("bad SQL") //nolint:gochecknoglobals // a sentinel
+var errBadSQL = errors.New("bad SQL")
 
 func TestAnUndecodableMessageIsParkedAtOnce(t *testing.T) {
 	t.Parallel()

@@ -62,7 +62,7 @@ func (l ledger) claim(tx *gorm.DB, ids []string, replay bool) (map[string]bool, 
 
 // mark moves the consumer's mark forward. It comes last in a transaction, because all replicas meet at this row.
 func (l ledger) mark(tx *gorm.DB, m event.Mark) error {
-	_, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context, markSQL, l.consumer, int64(m.Seq), m.EventID, m.Cursor) //nolint:gosec // sequences are far below
+	_, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context, markSQL, l.consumer, int64(m.Seq), m.EventID, m.Cursor)
 	if err != nil {
 		return fmt.Errorf("mark: %w", err)
 	}
@@ -92,7 +92,7 @@ func (l ledger) Load(ctx context.Context) (event.Mark, error) {
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
-		m.Seq = uint64(seq) //nolint:gosec // written by mark
+		m.Seq = uint64(seq)
 		return err
 	})
 	return m, err

@@ -50,8 +50,10 @@ func newMeter(tel *telemetry.Telemetry, consumer string) *meter {
 
 // of is the attributes of an event type.
 func (m *meter) of(kind string) metric.MeasurementOption {
-	if set, ok := m.sets.Load(kind); ok {
-		return set.(metric.MeasurementOption) //nolint:forcetypeassert // only these are stored
+	if known, ok := m.sets.Load(kind); ok {
+		if set, ok := known.(metric.MeasurementOption); ok {
+			return set
+		}
 	}
 	set := metric.WithAttributeSet(attribute.NewSet(attribute.String("consumer", m.consumer), attribute.String("event_type", kind)))
 	m.sets.Store(kind, set)
@@ -71,6 +73,6 @@ func (m *meter) settled(ctx context.Context, j *job) {
 }
 
 func (m *meter) lag(waiting, unacknowledged uint64) {
-	m.waiting.Store(int64(waiting))               //nolint:gosec // far below
-	m.unacknowledged.Store(int64(unacknowledged)) //nolint:gosec // far below
+	m.waiting.Store(int64(waiting))
+	m.unacknowledged.Store(int64(unacknowledged))
 }

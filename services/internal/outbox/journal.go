@@ -21,6 +21,7 @@ const readAtMost = 2 * event.Window
 // connection is lost reads nothing more, and it alone may read the rows of all workspaces.
 type journal struct {
 	conn *pgx.Conn
+	read string // readSQL, made once
 }
 
 // openJournal connects as the pool does, beside it: busy writers must not keep the relay waiting for a connection.
@@ -28,13 +29,14 @@ func openJournal(ctx context.Context, pool *pgxpool.Pool) (*journal, error) {
 	cfg := pool.Config().ConnConfig.Copy()
 	cfg.Tracer = nil // a look every 100 ms is no span
 	cfg.RuntimeParams["noteworks.relay"] = "on"
+	cfg.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	cfg.RuntimeParams["application_name"] = "outbox relay"
 	delete(cfg.RuntimeParams, "idle_in_transaction_session_timeout")
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	return &journal{conn: conn}, nil
+	return &journal{conn: conn, read: readSQL()}, nil
 }
 
 // lead tries to become the one that relays the stream. A session has the lock until it ends.
@@ -42,7 +44,7 @@ func (j *journal) lead(ctx context.Context, stream string) (bool, error) {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(stream)) // never fails
 	var got bool
-	err := j.conn.QueryRow(ctx, "select pg_try_advisory_lock($1, $2)", int32(relayClass), int32(h.Sum32())).Scan(&got) //nolint:gosec // wraps around on purpose
+	err := j.conn.QueryRow(ctx, "select pg_try_advisory_lock($1, $2)", int32(relayClass), int32(h.Sum32())).Scan(&got)
 	if err != nil {
 		return false, fmt.Errorf("ask for the relay's lock: %w", err)
 	}
@@ -50,8 +52,10 @@ func (j *journal) lead(ctx context.Context, stream string) (bool, error) {
 }
 
 // readSQL takes the oldest rows after the cursor, in order of ids, of each lane and then of all.
-var readSQL = perLane(`(select lane, id, event_id::text, workspace_id::text, type, key, occurred_at, audience, traceparent, tracestate, data
+func readSQL() string {
+	return perLane(`(select lane, id, event_id::text, workspace_id::text, type, key, occurred_at, audience, traceparent, tracestate, data
 	from outbox where lane = %d and id > $%d order by id limit $5)`, " union all ") + " order by id limit $5"
+}
 
 func perLane(part, between string) string {
 	parts := make([]string, event.Lanes)
@@ -63,7 +67,7 @@ func perLane(part, between string) string {
 
 // after reads at most readAtMost events after the cursor.
 func (j *journal) after(ctx context.Context, cursor event.Cursor, into []event.Event) ([]event.Event, error) {
-	found, err := j.conn.Query(ctx, readSQL, cursor[0], cursor[1], cursor[2], cursor[3], readAtMost)
+	found, err := j.conn.Query(ctx, j.read, cursor[0], cursor[1], cursor[2], cursor[3], readAtMost)
 	if err != nil {
 		return nil, fmt.Errorf("read outbox: %w", err)
 	}
@@ -89,17 +93,20 @@ func (j *journal) after(ctx context.Context, cursor event.Cursor, into []event.E
 }
 
 // missing reports whether the outbox has an event that should be in the stream and is before the oldest message there, that is, at or before the
-// cursor and younger than age.
+// cursor and younger than age. Since the events of a lane are in order, it is enough to look at the newest of each.
 func (j *journal) missing(ctx context.Context, before event.Cursor, age time.Duration) (bool, error) {
 	var found bool
-	err := j.conn.QueryRow(ctx, missingSQL, before[0], before[1], before[2], before[3], age.String()).Scan(&found)
+	err := j.conn.QueryRow(ctx, missingSQL(), before[0], before[1], before[2], before[3], age.String()).Scan(&found)
 	if err != nil {
 		return false, fmt.Errorf("compare stream with outbox: %w", err)
 	}
 	return found, nil
 }
 
-var missingSQL = "select " + perLane("exists (select from outbox where lane = %d and id <= $%d and created_at > now() - $5::interval)", " or ")
+func missingSQL() string {
+	const newest = "(select created_at from outbox where lane = %d and id <= $%d order by id desc limit 1)"
+	return "select coalesce(greatest(" + perLane(newest, ", ") + ") > now() - $5::interval, false)"
+}
 
 // countAtMost bounds the work of measuring a large backlog, per lane.
 const countAtMost = 50_000
@@ -114,7 +121,7 @@ func (j *journal) backlog(ctx context.Context, cursor event.Cursor) (backlog, er
 		b       backlog
 		seconds float64
 	)
-	err := j.conn.QueryRow(ctx, backlogSQL, cursor[0], cursor[1], cursor[2], cursor[3]).Scan(&b.pending, &seconds)
+	err := j.conn.QueryRow(ctx, backlogSQL(), cursor[0], cursor[1], cursor[2], cursor[3]).Scan(&b.pending, &seconds)
 	if err != nil {
 		return backlog{}, fmt.Errorf("measure outbox: %w", err)
 	}
@@ -122,8 +129,10 @@ func (j *journal) backlog(ctx context.Context, cursor event.Cursor) (backlog, er
 	return b, nil
 }
 
-var backlogSQL = "select count(*), coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 from (" +
-	perLane("(select created_at from outbox where lane = %d and id > $%d order by id limit "+strconv.Itoa(countAtMost)+")", " union all ") + ") as waiting"
+func backlogSQL() string {
+	return "select count(*), coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 from (" +
+		perLane("(select created_at from outbox where lane = %d and id > $%d order by id limit "+strconv.Itoa(countAtMost)+")", " union all ") + ") as waiting"
+}
 
 // rotate makes partitions ahead, and drops those older than keep if everything in them is before the cursor; a nil cursor drops none.
 func (j *journal) rotate(ctx context.Context, keep time.Duration, cursor *event.Cursor) (made, dropped int, err error) {
@@ -131,15 +140,12 @@ func (j *journal) rotate(ctx context.Context, keep time.Duration, cursor *event.
 	if cursor != nil {
 		published = cursor[:]
 	}
-	err = j.conn.QueryRow(ctx, "select made, dropped from outbox_rotate($1, $2::interval, $3)", daysAhead, keep.String(), published).Scan(&made, &dropped)
+	err = j.conn.QueryRow(ctx, "select made, dropped from outbox_rotate($1::interval, $2)", keep.String(), published).Scan(&made, &dropped)
 	if err != nil {
 		return 0, 0, fmt.Errorf("rotate outbox: %w", err)
 	}
 	return made, dropped, nil
 }
-
-// daysAhead is for how many days partitions stand ready, in case nobody rotates for as long. Even then writers do not fail.
-const daysAhead = 3
 
 func (j *journal) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)

@@ -24,7 +24,7 @@ func (b *backoff) wait(ctx context.Context, stopping <-chan struct{}, ran time.D
 		b.last = 0
 	}
 	b.last = min(max(2*b.last, backoffFirst), backoffAtMost)
-	timer := time.NewTimer(b.last - rand.N(b.last/4)) //nolint:gosec // jitter is no secret
+	timer := time.NewTimer(b.last - rand.N(b.last/4))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

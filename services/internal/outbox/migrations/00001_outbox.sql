@@ -2,7 +2,11 @@
 
 -- Events, in the transactions of the facts they tell. Rows are only ever inserted; whole days go.
 -- Inside a lane id order is commit order, because outbox_append takes the lane's lock before it draws an id.
-create sequence outbox_id;
+--
+-- A partition is about a day, and has ten thousand million ids for itself: the day is cut by moving the sequence on to the next partition's first id.
+-- So what the relay asks, `lane = ... and id > ...`, touches only the partitions it has not done with. (Partitioned by time instead, each
+-- look asked all of them: 0.8 ms in place of 0.1.)
+create sequence outbox_id; -- from 1: a cursor of 0 is before all
 
 create table outbox (
 	id           bigint      not null default nextval('outbox_id'),
@@ -17,7 +21,7 @@ create table outbox (
 	traceparent  text        not null,
 	tracestate   text        not null,
 	data         text        not null
-) partition by range (created_at);
+) partition by range (id);
 
 create index outbox_by_lane on outbox (lane, id);
 
@@ -31,7 +35,7 @@ create policy append_own on outbox for insert
 create policy relay_reads on outbox for select using (current_setting('noteworks.relay', true) = 'on');
 create policy rotation_deletes on outbox for delete using (current_setting('noteworks.relay', true) = 'on');
 
--- Rows of days for which nobody made a partition in time. Writers never fail for want of one.
+-- Rows for which nobody made a partition in time. Writers never fail for want of one.
 create table outbox_default partition of outbox default;
 alter table outbox_default enable row level security;
 alter table outbox_default force row level security;
@@ -56,16 +60,16 @@ $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- outbox_rotate makes a partition for each of the days from today to `ahead` days on, and drops those that ended `keep` ago and of which each row is
--- published, that is, not after `published` (the relay's cursor, one id per lane, lane 0 first; null: drop nothing). Days are UTC.
--- It answers how many partitions it made and dropped. It never waits long for a lock: what it could not do it does the next time.
+-- outbox_rotate makes the partition of the ids being drawn and the one after it, goes on to the next when the present one is a day old, and drops those of which
+-- the newest row is `keep` old and all are published, that is, not after `published` (the relay's cursor, one id per lane, lane 0
+-- first; null: drop nothing). It answers how many it made and dropped. It never waits long for a lock: what it could not do it does the next time.
 -- Only the relay may let it drop: others see no rows, and to them every partition would look published.
-create function outbox_rotate(ahead int, keep interval, published bigint[], out made int, out dropped int)
-language plpgsql security definer set search_path = public, pg_temp set timezone = 'UTC' set lock_timeout = '200ms' as $$
+create function outbox_rotate(keep interval, published bigint[], out made int, out dropped int)
+language plpgsql security definer set search_path = public, pg_temp set lock_timeout = '200ms' as $$
 declare
-	day   timestamptz;
-	name  text;
-	part  record;
+	width   constant bigint := 10000000000;
+	present bigint;
+	part    record;
 begin
 	made := 0;
 	dropped := 0;
@@ -75,31 +79,33 @@ begin
 	if not pg_try_advisory_xact_lock(hashtext('noteworks.outbox_rotate')) then
 		return; -- another replica is at it
 	end if;
-	for day in select generate_series(date_trunc('day', now()), date_trunc('day', now()) + make_interval(days => ahead), interval '1 day') loop
-		name := 'outbox_' || to_char(day, 'YYYYMMDD');
-		continue when to_regclass(name) is not null
-			or exists (select from outbox where created_at >= day and created_at < day + interval '1 day');
-		begin
-			-- Attached, not created in place: that would lock all writers out behind the longest transaction.
-			execute format('create table %I (like outbox including defaults)', name);
-			execute format('alter table %I enable row level security', name);
-			execute format('alter table %I force row level security', name);
-			execute format('alter table outbox attach partition %I for values from (%L) to (%L)', name, day, day + interval '1 day');
+	select last_value / width into present from outbox_id;
+	for n in present .. present + 1 loop
+		if outbox_add_partition(n, width) then
 			made := made + 1;
-		exception when lock_not_available or check_violation then
-			null; -- check_violation: the default partition has rows of that day
-		end;
+		end if;
 	end loop;
 	if published is null then
 		return;
 	end if;
+	-- Only on to a partition that was committed before: sequences know no transaction, and writers must find it at once.
+	if made = 0 and to_regclass('outbox_' || present + 1) is not null and exists (
+		select from generate_series(0, cardinality(published) - 1) l, lateral (
+			select created_at from outbox where lane = l and id >= present * width and id < (present + 1) * width order by id limit 1) oldest
+		where oldest.created_at < now() - interval '1 day')
+	then
+		perform setval('outbox_id', (present + 1) * width, false); -- forward, so ids of a lane still rise
+	end if;
 	for part in
-		select c.oid::regclass as name, to_timestamp(substring(c.relname from 'outbox_(\d{8})$'), 'YYYYMMDD') as day
+		select c.oid::regclass as name, substring(c.relname from '\d+$')::bigint as n
 		from pg_inherits i join pg_class c on c.oid = i.inhrelid
-		where i.inhparent = 'outbox'::regclass and c.relname ~ '^outbox_\d{8}$'
+		where i.inhparent = 'outbox'::regclass and c.relname ~ '^outbox_\d+$'
 	loop
-		continue when part.day + interval '1 day' > now() - keep;
-		continue when exists (select from outbox where created_at >= part.day and created_at < part.day + interval '1 day' and id > published[lane + 1]);
+		continue when part.n >= present;
+		continue when exists (
+			select from generate_series(0, cardinality(published) - 1) l, lateral (
+				select id, created_at from outbox where lane = l and id >= part.n * width and id < (part.n + 1) * width order by id desc limit 1) newest
+			where newest.id > published[l + 1] or newest.created_at > now() - keep);
 		begin
 			execute format('drop table %s', part.name);
 			dropped := dropped + 1;
@@ -107,15 +113,38 @@ begin
 			null;
 		end;
 	end loop;
-	delete from outbox where created_at < now() - keep and id <= published[lane + 1] and tableoid = 'outbox_default'::regclass;
+	delete from outbox where tableoid = 'outbox_default'::regclass and created_at < now() - keep and id <= published[lane + 1];
 end
 $$;
 -- +goose StatementEnd
 
-select outbox_rotate(3, interval '7 days', null);
+-- +goose StatementBegin
+-- outbox_add_partition makes the n-th partition if it can, and tells whether it did.
+create function outbox_add_partition(n bigint, width bigint) returns boolean
+language plpgsql set search_path = public, pg_temp as $$
+declare
+	name constant text := 'outbox_' || n;
+begin
+	if to_regclass(name) is not null then
+		return false;
+	end if;
+	-- Attached, not created in place: that would lock all writers out behind the longest transaction.
+	execute format('create table %I (like outbox including defaults)', name);
+	execute format('alter table %I enable row level security', name);
+	execute format('alter table %I force row level security', name);
+	execute format('alter table outbox attach partition %I for values from (%L) to (%L)', name, n * width, (n + 1) * width);
+	return true;
+exception when lock_not_available or check_violation then
+	return false; -- check_violation: rows of that range are in the default partition already
+end
+$$;
+-- +goose StatementEnd
+
+select outbox_rotate(interval '7 days', null);
 
 -- +goose Down
 drop function outbox_rotate;
+drop function outbox_add_partition;
 drop function outbox_append;
 drop table outbox;
 drop sequence outbox_id;
