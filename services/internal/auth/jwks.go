@@ -46,6 +46,7 @@ type JWKS struct {
 	read    time.Time // of the last success
 	tried   time.Time
 	failure error // of the last try
+	asking  bool  // a fetch is under way
 	unknown *rate.Limiter
 }
 
@@ -91,10 +92,15 @@ func (j *JWKS) known(kid string) (key ed25519.PublicKey, ok, fetch bool) {
 		return key, true, true
 	case ok:
 		return key, true, false
+	case j.asking: // for somebody else; its answer is for all
+		return nil, false, true
 	case j.failure != nil:
-		return nil, false, elapsed(j.tried, now) >= retryEvery
+		fetch = elapsed(j.tried, now) >= retryEvery
+	default:
+		fetch = j.unknown.AllowN(now, 1)
 	}
-	return nil, false, j.unknown.AllowN(now, 1)
+	j.asking = fetch
+	return nil, false, fetch
 }
 
 func (j *JWKS) look(kid string) (key ed25519.PublicKey, ok bool, age time.Duration) {
@@ -136,6 +142,7 @@ func (j *JWKS) fetchAndKeep(ctx context.Context) error {
 	keys, err := j.fetch(ctx)
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.asking = false
 	j.tried, j.failure = j.now(), err
 	if err == nil {
 		j.keys, j.read = keys, j.tried

@@ -2,6 +2,10 @@ package live
 
 import "time"
 
+// clockSkew is how far clocks may be apart, and how long a transaction may last: an event older than this before a client loaded
+// everything was in what it loaded. It is generous because too little would keep news from a client, and too much only repeats what is not news.
+const clockSkew = 11 * time.Minute
+
 // Identity is who is at the other end of a socket, as its verified token said.
 type Identity struct {
 	Person, Workspace, Session string
@@ -20,10 +24,22 @@ type Client struct {
 	joined bool
 	// seen is up to where this client has been told everything; kept only while the hub holds.
 	seen Cursor
+	// at is the cursor that TellCursor told last.
+	at Cursor
 	// told means that ready has been sent; waiting, that a held hub owes this client ready since then.
 	told    bool
 	waiting time.Time
 	since   string
+	// ahead is what the client had seen before this process did: a stream that is filled again passes there once more. early is since when.
+	ahead Cursor
+	early time.Time
+	// loaded is when the client had loaded everything by other means; zero while it goes on from a cursor.
+	loaded time.Time
+}
+
+// wants reports whether e is news to the client.
+func (c *Client) wants(e *entry) bool {
+	return e.position > c.ahead[e.stream][e.lane] && !e.occurred.Before(c.loaded.Add(-clockSkew))
 }
 
 // Take appends up to maxBytes of frames to into, and at least one if any waits; they are to be written in that order. No frame means

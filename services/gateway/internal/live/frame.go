@@ -13,13 +13,15 @@ import (
 type Frame struct {
 	wire []byte
 	note string // whose content this is, if of a note
+
+	quiet bool
 }
 
 // Wire is what goes onto the socket. It must not be changed.
 func (f *Frame) Wire() []byte { return f.wire }
 
-// Control reports whether it is a ping or a pong and says nothing.
-func (f *Frame) Control() bool { return f.wire[0]&0x08 != 0 }
+// Quiet reports whether nothing has happened that the frame tells of: a ping, a pong, a cursor.
+func (f *Frame) Quiet() bool { return f.quiet || f.wire[0]&0x08 != 0 }
 
 // Why a client was ended. All but CodeRestart are codes of error frames.
 const (
@@ -73,6 +75,13 @@ func ParseClientFrame(b []byte) (ClientFrame, error) {
 
 func readyFrame(at Cursor) *Frame {
 	return newFrame("", []byte(`{"type":"ready","cursor":"`+at.String()+`"}`))
+}
+
+// cursorFrame lets a client to which nothing happens come back with a cursor that is young enough to be continued.
+func cursorFrame(at Cursor) *Frame {
+	f := newFrame("", []byte(`{"type":"cursor","cursor":"`+at.String()+`"}`))
+	f.quiet = true
+	return f
 }
 
 func resyncFrame() *Frame { return newFrame("", []byte(`{"type":"resync"}`)) }

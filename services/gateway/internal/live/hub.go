@@ -25,8 +25,8 @@ func (l Limits) withDefaults() Limits {
 			*v = d
 		}
 	}
-	or(&l.RingCount, 16_384)
-	or(&l.RingBytes, 16<<20)
+	or(&l.RingCount, 65_536)
+	or(&l.RingBytes, 32<<20)
 	or(&l.QueueFrames, 1_024)
 	or(&l.QueueBytes, 2<<20)
 	if l.RingAge == 0 {
@@ -56,6 +56,7 @@ type Hub struct {
 	ring    ring
 	rooms   map[string]*room
 	held    map[*Client]struct{} // who waits for ready
+	early   map[*Client]struct{} // who is ahead of this process
 	holding bool
 }
 
@@ -78,6 +79,7 @@ func NewHub(limits Limits, now func() time.Time) *Hub {
 		ring:    ring{maxCount: l.RingCount, maxBytes: l.RingBytes, maxAge: l.RingAge},
 		rooms:   make(map[string]*room),
 		held:    make(map[*Client]struct{}),
+		early:   make(map[*Client]struct{}),
 		holding: true,
 	}
 }
@@ -106,7 +108,7 @@ func (h *Hub) Join(c *Client, who Identity, since string) error {
 	}
 	c.who, c.joined, c.since = who, true, since
 	h.enter(c)
-	if h.holding {
+	if h.holding || !h.knowsWhere(c) {
 		c.waiting = h.now()
 		h.held[c] = struct{}{}
 		return nil
@@ -126,6 +128,18 @@ func (h *Hub) rejoin(c *Client, who Identity) error {
 	return nil
 }
 
+// TellCursor tells c where the hub stands, if that has changed since it was told so. Without it, a client that nothing happens to would come
+// back with a cursor from before the ring, and load everything anew for nothing.
+func (h *Hub) TellCursor(c *Client) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.holding || !c.told || c.at == h.at {
+		return
+	}
+	c.at = h.at
+	c.queue.pushAll(cursorFrame(h.at))
+}
+
 // Leave forgets c, which may never have joined.
 func (h *Hub) Leave(c *Client) {
 	h.mu.Lock()
@@ -135,6 +149,7 @@ func (h *Hub) Leave(c *Client) {
 	}
 	c.joined = false
 	delete(h.held, c)
+	delete(h.early, c)
 	r := h.rooms[c.who.Workspace]
 	r.remove(c)
 	if len(r.people) == 0 {
@@ -197,6 +212,7 @@ func (h *Hub) Locate(s Stream, outbox Place) {
 	if int(s) < streams && !h.met[s] {
 		h.met[s] = true
 		h.at[s], h.floor[s] = outbox, outbox
+		h.welcomeHeld()
 	}
 }
 
@@ -210,6 +226,7 @@ func (h *Hub) advance(e *Event) {
 	case !h.met[e.Stream]:
 		h.met[e.Stream] = true
 		h.floor[e.Stream] = prior
+		h.welcomeHeld()
 	case h.skipped(e):
 		h.stats.gaps.Add(1)
 		h.floor[e.Stream] = h.floor[e.Stream].merge(prior)
@@ -234,7 +251,7 @@ func (h *Hub) keepAndSend(e *Event) (sockets int) {
 		stream: e.Stream, lane: e.Lane, position: e.Position, after: h.at,
 		workspace: e.Workspace, audience: e.Audience, everyone: e.Everyone,
 		note: e.Note, withdrawn: e.Withdrawn,
-		frame: eventFrame(e, h.at), at: h.now(),
+		frame: eventFrame(e, h.at), occurred: e.Time, at: h.now(),
 	}
 	h.ring.add(kept, h.evicted)
 	r := h.rooms[e.Workspace]
@@ -259,7 +276,7 @@ func (h *Hub) send(clients []*Client, e *entry) (sent int) {
 			h.stats.withdrawn.Add(int64(c.queue.withdraw(e.note)))
 		}
 		switch {
-		case h.holding || !c.told:
+		case h.holding || !c.told || !c.wants(e):
 		case c.queue.push(e.frame):
 			sent++
 		case c.End(CodeTooSlow):
@@ -298,7 +315,8 @@ func (h *Hub) endOver(clients []*Client) {
 	}
 }
 
-// Sweep forgets what is too old and lets nobody wait for ready for longer than the limit. It is to be called about once a second.
+// Sweep forgets what is too old, and lets nobody wait for ready, or for this process to get where they are, for longer than the limit. It is
+// to be called about once a second.
 func (h *Hub) Sweep() {
 	h.endings.sweep()
 	h.mu.Lock()
@@ -312,6 +330,15 @@ func (h *Hub) Sweep() {
 		delete(h.held, c)
 		c.told, c.seen = true, h.at
 		h.tellResync(c)
+	}
+	for c := range h.early {
+		switch {
+		case h.at.covers(c.ahead):
+			h.arrived(c)
+		case now.Sub(c.early) >= h.limits.ReadyWait:
+			h.arrived(c)
+			h.resync(c)
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ func TestARenamedPersonIsSeenByTheWholeWorkspaceOnly(t *testing.T) {
 	}
 	w.hub.Publish(&live.Event{
 		Stream: live.UserStream, Lane: 2, Position: 7, Outbox: live.Place{0, 0, 7, 0},
-		ID: "r", Type: "user.v1.UserRenamed", Workspace: here, Everyone: true, Data: []byte(`{"userId":"ann","name":"Anne"}`),
+		ID: "r", Type: "user.v1.UserRenamed", Workspace: here, Time: w.time, Everyone: true, Data: []byte(`{"userId":"ann","name":"Anne"}`),
 	})
 	ann.mustRead("r")
 	bob.mustRead("r")
@@ -128,11 +128,6 @@ func TestACursorThatCannotBeContinuedMeansResync(t *testing.T) {
 			b.mustRead("ready")
 			return b.cursor[:len(b.cursor)-2]
 		},
-		"ahead of this process": func(w *world) string {
-			far := w.next
-			far[live.NoteStream][1] += 5
-			return far.String()
-		},
 		"before anything was known": func(*world) string { return live.Cursor{}.String() },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -146,6 +141,65 @@ func TestACursorThatCannotBeContinuedMeansResync(t *testing.T) {
 			back.mustRead("e2")
 		})
 	}
+}
+
+func TestAClientAheadOfAStreamThatIsFilledAgainGetsWhatFollowsItsOwnCursor(t *testing.T) {
+	t.Parallel()
+	before := startWorld(t, live.Limits{})
+	ann := before.browser("ann")
+	var lost []*live.Event
+	for i := range 8 {
+		lost = append(lost, before.happen(fmt.Sprint("old", i), fmt.Sprint("n", i), "ann"))
+	}
+	ann.reads()
+
+	// The stream is gone, another process begins, and the outbox fills the stream again.
+	after := startWorld(t, live.Limits{})
+	after.next = before.next
+	back := after.browserAs(after.who("ann", here), ann.cursor)
+	back.mustRead()
+	for i, e := range lost {
+		after.hub.Publish(e)
+		if i == 0 {
+			back.mustRead("ready")
+		}
+	}
+	back.mustRead()
+	after.happen("new", "n1", "ann")
+	back.mustRead("new")
+	after.pass(time.Hour)
+	after.hub.Sweep()
+	back.mustRead()
+}
+
+func TestAClientWhoseCursorTheOutboxNeverReachesIsToldToResync(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t, live.Limits{ReadyWait: 10 * time.Second})
+	w.happen("e1", "n1", "ann")
+	far := w.next
+	for lane := range far[live.NoteStream] {
+		far[live.NoteStream][lane] += 100 // of a database that was restored from a backup since
+	}
+	back := w.browserAs(w.who("ann", here), far.String())
+	back.mustRead("ready")
+	w.pass(10 * time.Second)
+	w.hub.Sweep()
+	back.mustRead("resync")
+	w.happen("e2", "n1", "ann")
+	back.mustRead("e2")
+}
+
+func TestWhatAClientHadLoadedIsNotToldAsNews(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t, live.Limits{})
+	old := w.event("old", "n1", "ann")
+	w.pass(time.Hour)
+	ann := w.browser("ann")
+	ann.mustRead("ready")
+	w.hub.Publish(old) // the stream was lost and is filled again
+	ann.mustRead()
+	w.happen("new", "n1", "ann")
+	ann.mustRead("new")
 }
 
 func TestACursorOlderThanTheRingMeansResync(t *testing.T) {
@@ -371,6 +425,27 @@ func TestJoiningAgainExtendsTheStayOfTheSamePerson(t *testing.T) {
 			t.Errorf("joining as %v: %v", other, err)
 		}
 	}
+}
+
+func TestAClientThatNothingHappensToLearnsTheCursor(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t, live.Limits{RingCount: 2})
+	ann := w.browser("ann")
+	w.hub.TellCursor(ann.client)
+	ann.mustRead("ready") // it knows already
+	for i := range 5 {
+		w.happen(fmt.Sprint(i), "n1", "bob")
+	}
+	w.hub.TellCursor(ann.client)
+	w.hub.TellCursor(ann.client)
+	ann.mustRead("cursor")
+	w.browserAs(ann.who, ann.cursor).mustRead("ready")
+
+	w.hub.Hold()
+	w.happen("held", "n1", "ann")
+	w.hub.TellCursor(ann.client)
+	ann.mustRead() // or the event before that cursor would never come
+	w.hub.TellCursor(w.hub.NewClient(func() {}, func() {}))
 }
 
 func TestLeavingEndsEverything(t *testing.T) {

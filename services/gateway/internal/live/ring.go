@@ -14,7 +14,8 @@ type entry struct {
 	note      string
 	withdrawn Withdrawal
 	frame     *Frame
-	at        time.Time
+	occurred  time.Time // by the clock of the service
+	at        time.Time // when it came here
 }
 
 // cost is roughly what the entry holds in memory.
