@@ -79,7 +79,7 @@ func (p *peer) flush() {
 		var done bool
 		batch, done = p.client.Take(batch[:0], batchBytes)
 		if len(batch) > 0 {
-			if slices.ContainsFunc(batch, func(f *live.Frame) bool { return !f.Control() }) {
+			if slices.ContainsFunc(batch, func(f *live.Frame) bool { return !f.Quiet() }) {
 				p.wrote.Store(true)
 			}
 			if err := p.wire.writeBatch(batch); err != nil {
@@ -147,6 +147,7 @@ func (p *peer) keepAlive(now time.Time) {
 	case waited >= pingEvery, p.silent == 0 && busy && waited >= busyPingEvery:
 		p.pinged = now
 		p.silent++
+		p.server.hub.TellCursor(p.client)
 		p.client.Send(pingFrame())
 		p.wrote.Store(false)
 	}

@@ -63,17 +63,31 @@ func TestASilentSocketIsPingedEvery25s(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, w *world) {
 		b := w.signedIn("ann")
-		done := make(chan struct{})
+		cursors := make(chan string)
 		go func() {
-			defer close(done)
-			_, _, _ = b.ws.Read(b.read) // answers pings
+			defer close(cursors)
+			for { // reading answers pings
+				_, text, err := b.ws.Read(b.read)
+				if err != nil {
+					return
+				}
+				cursors <- string(text)
+			}
 		}()
-		pass(170 * time.Second) // six pings
+		for minute := range 2 {
+			w.happen(`{}`, "somebody else")
+			if got := <-cursors; !strings.HasPrefix(got, `{"type":"cursor","cursor":"`) {
+				t.Errorf("in minute %d came %s", minute, got)
+			}
+			pass(70 * time.Second)
+		}
 		if n := w.sockets.Sockets(); n != 1 || w.sockets.Dead() != 0 {
 			t.Errorf("%d sockets, %d dead", n, w.sockets.Dead())
 		}
 		_ = b.ws.CloseNow()
-		<-done
+		for range cursors {
+			t.Error("more than was happening")
+		}
 	})
 }
 
