@@ -117,6 +117,34 @@ func TestTwoPeopleShareANote(t *testing.T) {
 	}
 }
 
+func TestWhoMayShare(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	ann, bob, eve, dan := w.person("Ann"), w.person("Bob"), w.person("Eve"), w.person("Dan")
+	n := ann.writes("Plan", "")
+	path := notes + "/" + n.Id + "/shares/"
+	ann.shares(n.Id, eve, "viewer")
+	for _, role := range []string{"viewer", "commenter"} {
+		ann.shares(n.Id, bob, role)
+		bob.do("PUT", path+dan.id, map[string]any{"role": "viewer"}).problem(http.StatusForbidden, "role-too-low")
+		bob.do("PUT", path+bob.id, map[string]any{"role": "editor"}).problem(http.StatusForbidden, "role-too-low")
+		bob.do("DELETE", path+eve.id, nil).problem(http.StatusForbidden, "role-too-low")
+	}
+	ann.shares(n.Id, bob, "editor")
+	if got := bob.shares(n.Id, dan, "editor"); got.SharedBy.Name != "Bob" {
+		t.Fatalf("share: %+v", got)
+	}
+	bob.do("PUT", path+ann.id, map[string]any{"role": "viewer"}).problem(http.StatusBadRequest, "already-owner")
+	bob.do("DELETE", path+ann.id, nil).problem(http.StatusBadRequest, "already-owner")
+	bob.unshares(n.Id, eve)
+	eve.do("PUT", path+eve.id, map[string]any{"role": "viewer"}).problem(http.StatusNotFound, "not-found")
+	eve.do("DELETE", path+eve.id, nil).problem(http.StatusNotFound, "not-found")
+	dan.unshares(n.Id, dan)
+	if got := read[noterest.ShareList](ann.do("GET", notes+"/"+n.Id+"/shares", nil).want(http.StatusOK)).Items; len(got) != 1 || got[0].Name != "Bob" {
+		t.Fatalf("shares in the end: %+v", got)
+	}
+}
+
 func TestAShareIsOneTrace(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t)

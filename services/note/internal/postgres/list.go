@@ -15,7 +15,7 @@ const (
 	// excerptLength is how much of a body a list shows, in characters.
 	excerptLength = 200
 	// excerptWithin is where a search looks for its hit to show it; beyond it the excerpt is the beginning.
-	excerptWithin = 20_000
+	excerptWithin = 10_000
 	// maxRanked bounds the hits that are ranked: of more, the newest are. Nobody pages through that many.
 	maxRanked = 2_000
 	// maxTagCounts bounds the list of tags.

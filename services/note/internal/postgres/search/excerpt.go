@@ -2,7 +2,6 @@ package search
 
 import (
 	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -33,21 +32,24 @@ func Excerpt(body string, q Query, n int) string {
 // hit is the index of the rune at which the first of q's words that is found begins, 0 if none is.
 func hit(text []rune, q Query) int {
 	var folded strings.Builder
-	origin := make([]int, 0, len(text)) // of each folded rune
-	for i, r := range text {
-		before := folded.Len()
+	folded.Grow(len(text))
+	for _, r := range text {
 		writeFolded(&folded, r)
-		for range utf8.RuneCountInString(folded.String()[before:]) {
-			origin = append(origin, i)
+	}
+	for _, word := range append([]string{q.Text}, q.seek...) {
+		if at := strings.Index(folded.String(), word); word != "" && at >= 0 {
+			return origin(text, at)
 		}
 	}
-	all := folded.String()
-	for _, word := range append([]string{q.Text}, q.seek...) {
-		if word == "" {
-			continue
-		}
-		if at := strings.Index(all, word); at >= 0 {
-			return origin[utf8.RuneCountInString(all[:at])]
+	return 0
+}
+
+// origin is the index of the rune of text whose folding reaches beyond the byte at.
+func origin(text []rune, at int) int {
+	var folded strings.Builder
+	for i, r := range text {
+		if writeFolded(&folded, r); folded.Len() > at {
+			return i
 		}
 	}
 	return 0

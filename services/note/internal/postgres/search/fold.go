@@ -36,21 +36,26 @@ func Fold(s string) string {
 
 // writeFolded writes what one rune folds to, which may be nothing or several.
 func writeFolded(b *strings.Builder, r rune) {
-	switch {
-	case r < utf8.RuneSelf:
+	if r < utf8.RuneSelf {
 		b.WriteRune(unicode.ToLower(r))
-	case isDiacritic(r):
-	case unicode.Is(unicode.Han, r):
-		b.WriteRune(r)
-	default:
-		decomposed := strings.Map(func(r rune) rune {
-			if isDiacritic(r) {
-				return -1
-			}
-			return unicode.ToLower(r)
-		}, norm.NFKD.String(string(r)))
-		b.WriteString(norm.NFC.String(decomposed))
+		return
 	}
+	if isDiacritic(r) {
+		return
+	}
+	var buf [utf8.UTFMax]byte
+	parts := norm.NFKD.Properties(buf[:utf8.EncodeRune(buf[:], r)]).Decomposition()
+	if parts == nil {
+		b.WriteRune(unicode.ToLower(r))
+		return
+	}
+	kept := strings.Map(func(r rune) rune {
+		if isDiacritic(r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, string(parts))
+	b.WriteString(norm.NFC.String(kept))
 }
 
 // isDiacritic covers the accents of Latin, Greek and Cyrillic. Marks of other scripts are vowels and voicing: they make another word.

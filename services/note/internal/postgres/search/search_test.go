@@ -22,6 +22,8 @@ func TestFold(t *testing.T) {
 		"がぎ":                "がぎ",
 		"한국어":               "한국어",
 		"Ёлка":              "елка",
+		"ЖУК":               "жук",
+		"½ ℃":               "1⁄2 °c",
 		"naïve — C++ & Go!": "naive — c++ & go!",
 	} {
 		if got := Fold(in); got != want {
@@ -132,4 +134,23 @@ func TestExcerpt(t *testing.T) {
 			t.Fatalf("%d characters: %q", utf8.RuneCountInString(got), got)
 		}
 	})
+}
+
+// What a page of a search costs beside the database: an excerpt of a long text, in the script that takes longest.
+func BenchmarkExcerpt(b *testing.B) {
+	for name, letter := range map[string]string{"Latin": "a ", "Cyrillic": "ж ", "Chinese": "计"} {
+		body, q := strings.Repeat(letter, 10_000), Parse("missing")
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				Excerpt(body, q, 200)
+			}
+		})
+	}
+}
+
+func BenchmarkDocument(b *testing.B) {
+	body := strings.Repeat("The quick brown fox jumps over the lazy dog. ", 200)
+	for b.Loop() {
+		Document("Title", nil, body)
+	}
 }
