@@ -39,7 +39,7 @@ const (
 
 // world is a whole gateway between a client and stand-ins for its services, on a NATS server of its own.
 type world struct {
-	t          *testing.T
+	t          testing.TB
 	nats       *natstest.Server
 	spans      *spantest.Recorder
 	tel        *telemetry.Telemetry
@@ -51,7 +51,7 @@ type world struct {
 	facts      *facts
 }
 
-func startWorld(t *testing.T, change ...func(*Config)) *world {
+func startWorld(t testing.TB, change ...func(*Config)) *world {
 	t.Helper()
 	w := &world{t: t, nats: natstest.Start(t), spans: spantest.New(), log: &lines{}}
 	var err error
@@ -100,7 +100,7 @@ func (w *world) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, "tcp", w.gateway.HTTPAddr())
 }
 
-func appDir(t *testing.T) string {
+func appDir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "index.html"), []byte(`<!doctype html><title>app</title><meta name="csp-nonce" content="__CSP_NONCE__">`), 0o600); err != nil {
@@ -242,7 +242,7 @@ type seen struct {
 	body              string
 }
 
-func startUpstream(t *testing.T) *upstream {
+func startUpstream(t testing.TB) *upstream {
 	t.Helper()
 	u := &upstream{handlers: map[string]http.HandlerFunc{}}
 	u.srv = httptest.NewServer(u)
@@ -273,7 +273,7 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "answered")
 }
 
-func (u *upstream) last(t *testing.T) seen {
+func (u *upstream) last(t testing.TB) seen {
 	t.Helper()
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -77,7 +77,9 @@ func (p *Proxy) rewrite(r *httputil.ProxyRequest, upstream Upstream) {
 	}
 	h.Del("Connection") // the two that a request for an upgrade gets back
 	h.Del("Upgrade")
-	h.Set("X-Forwarded-For", httpserver.ClientIP(r.In, p.trusted).String())
+	if client := httpserver.ClientIP(r.In, p.trusted); client.IsValid() {
+		h.Set("X-Forwarded-For", client.String())
+	}
 	h.Set("X-Forwarded-Proto", httpserver.Scheme(r.In, p.trusted))
 	h.Set("X-Forwarded-Host", r.In.Host)
 	if _, ok := h["User-Agent"]; !ok {
