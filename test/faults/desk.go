@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,10 +69,10 @@ func newDesk(ctx context.Context, base string, i int) (*desk, error) {
 func (d *desk) open(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	if err := d.writer.Refresh(ctx); err != nil {
+	if err := patiently(ctx, d.writer.Refresh); err != nil {
 		return err
 	}
-	if err := d.watcher.Refresh(ctx); err != nil {
+	if err := patiently(ctx, d.watcher.Refresh); err != nil {
 		return err
 	}
 	live, err := d.watcher.Watch(ctx, d.cursor)
@@ -81,6 +82,21 @@ func (d *desk) open(ctx context.Context) error {
 	d.live = live
 	d.reading.Go(d.read)
 	return nil
+}
+
+// patiently tries again while the answer is 503, as a browser does.
+func patiently(ctx context.Context, do func(context.Context) error) error {
+	for {
+		err := do(ctx)
+		if client.StatusOf(err) != http.StatusServiceUnavailable {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
 }
 
 // read follows the socket until it breaks.

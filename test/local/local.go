@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -44,6 +45,8 @@ var field = regexp.MustCompile(`^\s+(URL|E-mail|Password)\s+(\S+)`)
 // What it prints beyond that, its log, goes to log.
 func (p Program) Start(ctx context.Context, data string, log io.Writer, args ...string) (*Stack, error) {
 	s := &Stack{exited: make(chan struct{})}
+	last := &tail{to: log}
+	log = last
 	s.cmd = exec.Command(p.path, append([]string{"--data", data, "--port", "0"}, args...)...)
 	s.cmd.Stderr = log
 	stdout, err := s.cmd.StdoutPipe()
@@ -59,7 +62,7 @@ func (p Program) Start(ctx context.Context, data string, log io.Writer, args ...
 	case <-ready:
 		return s, nil
 	case <-s.exited:
-		return nil, fmt.Errorf("allinone ended before it was ready: %w", s.err)
+		return nil, fmt.Errorf("allinone ended before it was ready: %w\n%s", s.err, last)
 	case <-ctx.Done():
 		s.Kill()
 		return nil, fmt.Errorf("allinone is not ready: %w", ctx.Err())
@@ -84,6 +87,29 @@ func (s *Stack) follow(stdout io.Reader, log io.Writer, ready chan<- struct{}) {
 	}
 	s.err = s.cmd.Wait()
 	close(s.exited)
+}
+
+// tail passes on what is written and remembers the end of it.
+type tail struct {
+	to io.Writer
+
+	mu  sync.Mutex
+	end []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	const most = 4 << 10
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.end = append(t.end, p...)
+	t.end = t.end[max(0, len(t.end)-most):]
+	return t.to.Write(p)
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.end)
 }
 
 // Kill ends it as a power cut would and waits until it is gone.

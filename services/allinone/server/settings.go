@@ -28,6 +28,9 @@ func settle(a addresses, nats string, database func(name, role, password string)
 			"NATS_USER":       service,
 			"NATS_PASSWORD":   s.NATS[service],
 			"TRUSTED_PROXIES": "127.0.0.0/8",
+			// A laptop that is busy for a moment is no outage.
+			"DATABASE_ACQUIRE_TIMEOUT": "3s",
+			"DATABASE_LOCK_TIMEOUT":    "3s",
 		}
 	}
 	of := func(service string, settings map[string]string) environmentOf {
