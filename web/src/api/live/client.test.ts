@@ -35,7 +35,7 @@ function world() {
   const heard: string[] = []
   const options = {
     url: 'ws://x/api/v1/live',
-    token: vi.fn(() => Promise.resolve('token')),
+    token: vi.fn((refused?: string) => Promise.resolve(refused ? `${refused}, renewed` : 'token')),
     event: vi.fn((event) => heard.push(event.id)),
     resync: vi.fn(() => heard.push('resync')),
     state: vi.fn(),
@@ -104,8 +104,25 @@ describe('the live socket', () => {
   it('says when a gap cannot be filled', async () => {
     const w = world()
     await w.live()
+    w.last().breaks()
+    await vi.advanceTimersByTimeAsync(500)
+    await w.last().opens()
+    w.last().says({ type: 'ready', cursor: '90' })
     w.last().says({ type: 'resync' })
+    w.last().breaks()
+    await vi.advanceTimersByTimeAsync(500)
+    await w.last().opens()
+    expect(w.last().sent).toEqual([{ type: 'auth', token: 'token', since: '90' }])
     expect(w.heard).toEqual(['resync', 'resync'])
+  })
+
+  it('comes back with another token when this one is refused', async () => {
+    const w = world()
+    await w.live()
+    w.last().says({ type: 'error', code: 'token-expired' })
+    await vi.advanceTimersByTimeAsync(500)
+    await w.last().opens()
+    expect(w.last().sent).toEqual([{ type: 'auth', token: 'token, renewed', since: '10' }])
   })
 
   it('waits longer each time, and no longer than it must', async () => {

@@ -5,8 +5,8 @@ export type LiveState = 'off' | 'connecting' | 'live' | 'waiting'
 
 export interface LiveOptions {
   url: string
-  /** A good access token; may have to fetch one. */
-  token(): Promise<string>
+  /** A good access token, and another than the one that was refused; may have to fetch one. */
+  token(refused?: string): Promise<string>
   /** In the order of the server. An event may come twice after a reconnect. */
   event(event: LiveEvent): void
   /** Events may have been missed: fetch again whatever is shown. */
@@ -28,6 +28,10 @@ const patience = 10_000
 export class LiveClient {
   private socket: WebSocket | undefined
   private cursor: string | undefined
+  /** Where the server stood when it said ready: everything up to there is fetched after a resync. */
+  private readyAt: string | undefined
+  private presented: string | undefined
+  private refused: string | undefined
   private attempt = 0
   private running = false
   private ready = false
@@ -45,7 +49,7 @@ export class LiveClient {
   /** Closes the socket for good and forgets the cursor: the next start may be another person's. */
   stop(): void {
     this.running = false
-    this.cursor = undefined
+    this.cursor = this.refused = undefined
     this.attempt = 0
     clearTimeout(this.retry)
     this.drop()
@@ -69,7 +73,12 @@ export class LiveClient {
 
   /** Presents a renewed token on the open socket, so that it is not closed when the old one ends. */
   renewed(token: string): void {
-    if (this.ready) this.socket?.send(JSON.stringify({ type: 'auth', token }))
+    if (this.ready) this.present(token)
+  }
+
+  private present(token: string, since?: string): void {
+    this.presented = token
+    this.socket?.send(JSON.stringify({ type: 'auth', token, since }))
   }
 
   private connect(): void {
@@ -90,8 +99,9 @@ export class LiveClient {
 
   private async greet(socket: WebSocket): Promise<void> {
     try {
-      const token = await this.options.token()
-      if (this.socket === socket) socket.send(JSON.stringify({ type: 'auth', token, since: this.cursor }))
+      const token = await this.options.token(this.refused)
+      if (this.socket !== socket) return
+      this.present(token, this.cursor)
     } catch {
       if (this.socket === socket) this.lost()
     }
@@ -109,7 +119,7 @@ export class LiveClient {
       case 'event':
         return this.onEvent(frame)
       case 'resync':
-        if (frame.cursor) this.cursor = frame.cursor
+        this.cursor = this.readyAt
         return this.options.resync()
       case 'error':
         return this.onError(frame.code)
@@ -119,6 +129,8 @@ export class LiveClient {
   private onReady(cursor: string): void {
     if (this.ready) return // the answer to a renewed token
     this.ready = true
+    this.readyAt = cursor
+    this.refused = undefined
     this.attempt = 0
     clearTimeout(this.impatience)
     this.options.state('live')
@@ -134,6 +146,7 @@ export class LiveClient {
   }
 
   private onError(code: string): void {
+    if (code === 'token-expired' || code === 'unauthenticated') this.refused = this.presented
     if (code !== 'session-ended') return this.lost()
     this.stop()
     this.options.ended()

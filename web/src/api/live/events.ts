@@ -54,7 +54,7 @@ const known: Record<keyof LiveData, true> = {
 export type Frame =
   | { type: 'ready'; cursor: string }
   | { type: 'event'; event: string; id: string; cursor: string; data: unknown }
-  | { type: 'resync'; cursor?: string }
+  | { type: 'resync' }
   | { type: 'error'; code: string }
 
 /** The frame in a message, or undefined for what this client does not know and may ignore. */

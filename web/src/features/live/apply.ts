@@ -72,9 +72,9 @@ export function applyEvent(client: QueryClient, to: Audience, event: LiveEvent):
 function changedNote(client: QueryClient, to: Audience, data: LiveData['note.v1.NoteChanged']): void {
   const { noteId, version = 0 } = data
   const known = client.getQueryData<Note>(keys.note(noteId))
-  if (known && known.version >= version) return
   if (data.tags) void client.invalidateQueries({ queryKey: keys.tags })
   void client.invalidateQueries({ queryKey: keys.revisions(noteId) })
+  if (known && known.version >= version) return
   if (known && known.version === version - 1 && !data.bodyOmitted) {
     const note = withChange(known, data, to)
     storeNote(client, note)

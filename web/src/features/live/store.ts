@@ -30,7 +30,7 @@ export const useLive = defineStore('live', () => {
 
   const socket = new LiveClient({
     url: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/api/v1/live`,
-    token: () => keeper.token(),
+    token: (refused) => (refused ? keeper.renew(refused) : keeper.token()),
     event: (event) =>
       applyEvent(
         client,

@@ -40,8 +40,7 @@ export function oneLine(text: string): string {
   return plain(
     text
       .replace(/^ {0,3}(`{3,}|~{3,}).*$/gm, '')
-      .replace(/(^|\s)(#{1,6}|>|[-*+]|\d+[.)])(?=\s)/g, '$1')
-      .replace(/(^|\s)\[[ xX]\](?=\s)/g, '$1')
+      .replace(/^\s*(#{1,6}|>|[-*+]|\d+[.)])\s+(\[[ xX]\]\s+)?/gm, '')
       .replace(/\s+/g, ' '),
   )
 }
