@@ -94,12 +94,29 @@ func (r *Reader) Open(ctx context.Context) (*Session, error) {
 	if err := r.startOverIfNeeded(api, stream); err != nil {
 		return nil, err
 	}
-	consumer, err := stream.CreateOrUpdateConsumer(api, r.consumerConfig())
+	consumer, err := r.consumer(api, stream)
 	if err != nil {
 		return nil, fmt.Errorf("consumer %s: %w", r.cfg.Consumer, err)
 	}
 	return r.begin(connection, consumer)
 }
+
+// consumer makes the consumer as it should be. One that was changed by hand in a way that can not be changed back is made anew, and starts over.
+func (r *Reader) consumer(ctx context.Context, stream jetstream.Stream) (jetstream.Consumer, error) {
+	consumer, err := stream.CreateOrUpdateConsumer(ctx, r.consumerConfig())
+	var refused *jetstream.APIError
+	if !errors.As(err, &refused) || refused.ErrorCode != errCodeConsumerCreate {
+		return consumer, err
+	}
+	r.bus.log.WarnContext(ctx, "consumer can not be corrected and is made anew", slog.String("consumer", r.cfg.Consumer), slog.String("reason", refused.Description))
+	if err := stream.DeleteConsumer(ctx, r.cfg.Consumer); err != nil {
+		return nil, err
+	}
+	return stream.CreateConsumer(ctx, r.consumerConfig())
+}
+
+// errCodeConsumerCreate is what the server answers to a change of what can not change, JSConsumerCreateErrF of its errors.json.
+const errCodeConsumerCreate jetstream.ErrorCode = 10012
 
 func (r *Reader) consumerConfig() jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
@@ -170,7 +187,7 @@ func stillThere(ctx context.Context, stream jetstream.Stream, mark Mark) (bool, 
 	if mark.Seq < state.FirstSeq {
 		return true, nil
 	}
-	e, err := eventAt(ctx, stream, mark.Seq)
+	e, _, err := eventAt(ctx, stream, mark.Seq)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return false, nil
 	}

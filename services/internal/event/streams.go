@@ -142,6 +142,23 @@ func sorted(names []string) []string {
 // apiTimeout bounds one question to JetStream. An answer takes well under a millisecond when the server is there.
 const apiTimeout = 5 * time.Second
 
+// apiContext is for questions to JetStream. It ends with the connection, too: what was asked over a lost one is never answered.
 func (b *Bus) apiContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, apiTimeout)
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	asked := b.connection()
+	changed, unwatch := b.watch()
+	go func() {
+		defer unwatch()
+		for {
+			select {
+			case <-changed:
+				if b.connection() != asked {
+					cancel()
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return ctx, cancel
 }

@@ -91,7 +91,6 @@ func (t *tail) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		before := t.seen.Seq
 		err := t.follow(ctx)
-		t.lost = time.Now()
 		if ctx.Err() != nil {
 			return
 		}
@@ -147,7 +146,9 @@ func (t *tail) follow(ctx context.Context) error {
 	if t.behind == 0 {
 		t.isCurrent()
 	}
-	return t.drain(ctx, s)
+	err = t.drain(ctx, s)
+	t.lost = time.Now()
+	return err
 }
 
 // resume forgets where the tail was if that place is no longer the same.

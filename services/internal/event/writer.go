@@ -27,8 +27,11 @@ var ErrFenced = errors.New("the stream moved on without this writer")
 type End struct {
 	// Last is the sequence of the newest message the stream has had, 0 for none.
 	Last uint64
-	// Cursor is the outbox's position after that message, zero when it is not there any more.
+	// Cursor is the outbox's position after that message, zero when it is not there any more or is not an outbox's.
 	Cursor Cursor
+	// Newest is the event in that message, empty when Cursor is zero, and Stored is since when it stands there.
+	Newest Event
+	Stored time.Time
 	// Before is the outbox's position before the oldest message that is there, and Messages how many there are.
 	Before   Cursor
 	Messages uint64
@@ -53,43 +56,53 @@ func (b *Bus) EndOf(ctx context.Context, stream string) (End, error) {
 		return end, nil
 	}
 	end.Hole = state.NumDeleted > 0 || state.LastSeq-state.FirstSeq+1 != state.Msgs
-	if end.Cursor, err = cursorAt(ctx, s, state.LastSeq); err != nil {
+	if end.Newest, end.Stored, err = eventAt(ctx, s, state.LastSeq); passes(err) != nil {
+		return End{}, err
+	}
+	if err != nil {
+		end.Newest = Event{}
+		return end, nil // nothing stands before the beginning
+	}
+	if end.Cursor, err = ParseCursor(end.Newest.Cursor); err != nil {
 		return End{}, err
 	}
 	end.Before, err = beforeOldest(ctx, s, state.FirstSeq)
 	return end, err
 }
 
-// cursorAt is the cursor in the message at seq; of a message that is gone, or is not an outbox's, the beginning.
-func cursorAt(ctx context.Context, s jetstream.Stream, seq uint64) (Cursor, error) {
-	e, err := eventAt(ctx, s, seq)
+// passes is err, but nil when it only says that there is no event there.
+func passes(err error) error {
 	if errors.Is(err, ErrMalformed) || errors.Is(err, jetstream.ErrMsgNotFound) {
-		return Cursor{}, nil
+		return nil
 	}
-	if err != nil {
-		return Cursor{}, err
-	}
-	return ParseCursor(e.Cursor)
+	return err
 }
 
 func beforeOldest(ctx context.Context, s jetstream.Stream, seq uint64) (Cursor, error) {
-	e, err := eventAt(ctx, s, seq)
-	if errors.Is(err, ErrMalformed) || errors.Is(err, jetstream.ErrMsgNotFound) {
-		return Cursor{}, nil // it expired just now: nothing to be said
-	}
+	e, _, err := eventAt(ctx, s, seq)
 	if err != nil {
-		return Cursor{}, err
+		return Cursor{}, passes(err) // it expired just now, or is a stranger's: nothing to be said
 	}
 	c, err := ParseCursor(e.Cursor)
 	return c.After(e.Lane, e.Position-1), err
 }
 
-func eventAt(ctx context.Context, s jetstream.Stream, seq uint64) (Event, error) {
+// cursorAt is the cursor in the message at seq; of a message that is gone, or is not an outbox's, the beginning.
+func cursorAt(ctx context.Context, s jetstream.Stream, seq uint64) (Cursor, error) {
+	e, _, err := eventAt(ctx, s, seq)
+	if err != nil {
+		return Cursor{}, passes(err)
+	}
+	return ParseCursor(e.Cursor)
+}
+
+func eventAt(ctx context.Context, s jetstream.Stream, seq uint64) (Event, time.Time, error) {
 	m, err := s.GetMsg(ctx, seq)
 	if err != nil {
-		return Event{}, fmt.Errorf("read message %d: %w", seq, err)
+		return Event{}, time.Time{}, fmt.Errorf("read message %d: %w", seq, err)
 	}
-	return parse(m.Subject, m.Header, m.Data)
+	e, err := parse(m.Subject, m.Header, m.Data)
+	return e, m.Time, err
 }
 
 // Empty removes all messages of the stream, so that it can be filled again without a hole. Sequences go on from where they are.

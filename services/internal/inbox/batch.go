@@ -233,7 +233,7 @@ func (w *worker) fail(ctx context.Context, j *job, err error) {
 		return // stopped by force: it comes again after AckWait
 	}
 	if passing(err) {
-		w.again(ctx, j, err, w.passingDelay(j))
+		w.again(ctx, slog.LevelDebug, j, err, w.passingDelay(j)) // consume says it once for all of a batch
 		return
 	}
 	n := w.failures.add(j.Event.ID)
@@ -241,7 +241,7 @@ func (w *worker) fail(ctx context.Context, j *job, err error) {
 		w.park(ctx, j, err, n)
 		return
 	}
-	w.again(ctx, j, err, w.cfg.Retries[n-1])
+	w.again(ctx, slog.LevelWarn, j, err, w.cfg.Retries[n-1])
 }
 
 // tries is how many further tries an event gets after this error.
@@ -260,9 +260,9 @@ func (w *worker) passingDelay(j *job) time.Duration {
 	return min(w.cfg.Retries[max(attempt-1, 0)], atMost)
 }
 
-func (w *worker) again(ctx context.Context, j *job, err error, after time.Duration) {
+func (w *worker) again(ctx context.Context, level slog.Level, j *job, err error, after time.Duration) {
 	w.meter.retried.Add(ctx, 1, w.meter.of(j.kind()))
-	w.log.WarnContext(ctx, "event will be tried again", telemetry.EventType(j.Event.Type), telemetry.EventID(j.Event.ID),
+	w.log.Log(ctx, level, "event will be tried again", telemetry.EventType(j.Event.Type), telemetry.EventID(j.Event.ID),
 		slog.Duration("after", after), telemetry.Err(err))
 	_ = j.Retry(after) // without it, it comes again after AckWait
 }
@@ -279,7 +279,7 @@ func (w *worker) park(ctx context.Context, j *job, cause error, attempts int) {
 		err = w.ledger.park(ctx, j.Event.ID, cause.Error(), mark)
 	}
 	if err != nil {
-		w.again(ctx, j, fmt.Errorf("park: %w", err), w.passingDelay(j))
+		w.again(ctx, slog.LevelWarn, j, fmt.Errorf("park: %w", err), w.passingDelay(j))
 		return
 	}
 	w.failures.forget(j.Event.ID)

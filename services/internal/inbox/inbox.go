@@ -170,10 +170,12 @@ type failures struct {
 	count map[string]int
 }
 
+const failuresAtMost = 10_000
+
 func (f *failures) add(id string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.count == nil {
+	if len(f.count) >= failuresAtMost || f.count == nil { // another replica may have settled what this one remembers
 		f.count = map[string]int{}
 	}
 	f.count[id]++

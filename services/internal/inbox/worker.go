@@ -126,9 +126,7 @@ func (w *worker) session(taking, handling context.Context) error {
 	defer s.Close()
 	measuring, stop := context.WithCancel(taking)
 	defer stop()
-	if !w.replay {
-		go w.measure(measuring, s)
-	}
+	go w.measure(measuring, s)
 	return w.consume(taking, handling, s)
 }
 
@@ -149,6 +147,9 @@ func (w *worker) consume(taking, handling context.Context, s *event.Session) err
 		if w.alive(handling, batch) {
 			delay = backoffFirst
 			continue
+		}
+		if delay == backoffFirst {
+			w.log.WarnContext(taking, "events wait: what their handlers need is away", slog.Int("events", len(batch)))
 		}
 		if !pause(taking, delay) {
 			return taking.Err()
@@ -178,9 +179,14 @@ func (w *worker) alive(ctx context.Context, batch []event.Delivery) (available b
 	return w.process(ctx, batch)
 }
 
+// measure asks for the consumer's lag now and then; of the dead letters' stream, which has no relay, it keeps the configuration right.
 func (w *worker) measure(ctx context.Context, s *event.Session) {
 	for {
-		if waiting, unacknowledged, err := s.Pending(ctx); err == nil {
+		if w.replay {
+			if err := w.bus.EnsureStream(ctx, event.StreamDead); err != nil {
+				w.log.DebugContext(ctx, "dead-letter stream not checked", telemetry.Err(err))
+			}
+		} else if waiting, unacknowledged, err := s.Pending(ctx); err == nil {
 			w.meter.lag(waiting, unacknowledged)
 		}
 		if !pause(ctx, w.cfg.Measure) {

@@ -96,11 +96,15 @@ func (s *Server) remove(t testing.TB) {
 // Snapshot copies the server's files as they are at this moment, under a running server torn like after a power cut.
 func (s *Server) Snapshot(t testing.TB) (dir string) {
 	t.Helper()
-	dir = filepath.Join(t.TempDir(), "snapshot")
-	if err := os.CopyFS(dir, os.DirFS(s.dir)); err != nil {
-		t.Fatal(err)
+	var err error
+	for range 20 { // a file may go while it is copied
+		dir = filepath.Join(t.TempDir(), "snapshot")
+		if err = os.CopyFS(dir, os.DirFS(s.dir)); err == nil {
+			return dir
+		}
 	}
-	return dir
+	t.Fatal(err)
+	return ""
 }
 
 // Rollback restarts the server with the files of a snapshot: all that it stored since is lost.

@@ -3,7 +3,12 @@ package outbox_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -11,8 +16,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"gorm.io/gorm"
 
+	settings "noteworks.dev/services/internal/config"
 	"noteworks.dev/services/internal/event"
+	"noteworks.dev/services/internal/natstest"
 	"noteworks.dev/services/internal/outbox"
+	"noteworks.dev/services/internal/pgtest"
 	"noteworks.dev/services/internal/telemetry"
 )
 
@@ -229,6 +237,115 @@ func TestRelayLosesItsDatabaseSession(t *testing.T) {
 	}
 	w.write(t, o, "note", 5)
 	w.requireOnce(t)
+}
+
+// The database is restored from a copy that knows less than was published. What it has is what counts, and what is written from then on comes through.
+func TestTheDatabaseIsRestoredFromAnOlderCopy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.relay(t)
+	w.write(t, first, "note", 30)
+	w.requireOnce(t)
+	kill(first)
+	w.Exec(t, "delete from outbox where id > 10")
+	w.Exec(t, "select setval('outbox_id', 10)")
+	w.committed["note"] = w.committed["note"][:10]
+	second := outbox.New(w.DB, w.nats.Bus(t, "note", telemetry.Discard()), config(), telemetry.Discard())
+	w.write(t, second, "note", 10) // before a relay looks, with ids that were published for others
+	if err := second.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, second) })
+	w.write(t, second, "note", 30)
+	limit := time.After(patience)
+	for tick := time.NewTicker(10 * time.Millisecond); w.stored(t).CachedInfo().State.Msgs != 50; {
+		select {
+		case <-tick.C: // until then it holds what the database does not
+		case <-limit:
+			t.Fatal("the stream is not filled again")
+		}
+	}
+	w.requireOnce(t)
+}
+
+// The relay looks once an hour only, so what is published at once was told of: in this process after the commit, from another one by a ping.
+func TestACommitWakesTheRelay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cfg := config()
+	cfg.Poll = time.Hour
+	for range 2 {
+		bus := w.nats.Bus(t, "note", telemetry.Discard())
+		if err := bus.Await(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		o := outbox.New(w.DB, bus, cfg, telemetry.Discard())
+		if err := o.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { stop(t, o) })
+		for range 3 { // the second one's outbox stands by
+			w.write(t, o, "note", 5)
+			w.requireOnce(t)
+		}
+	}
+}
+
+func TestTheDatabaseRestarts(t *testing.T) {
+	t.Parallel()
+	w := &world{World: pgtest.NewPrivate(t, outbox.Migrations), nats: natstest.Start(t), committed: map[string][]string{}}
+	o := w.relay(t)
+	w.write(t, o, "note", 20)
+	w.requireOnce(t)
+	w.Server.Kill()
+	if err := w.Server.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.write(t, o, "note", 20)
+	w.requireOnce(t)
+}
+
+func TestMetricsTellThatNATSIsAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tel, err := telemetry.New(t.Context(), "note", settings.Map(nil), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := outbox.New(w.DB, w.nats.Bus(t, "note", tel), config(), tel)
+	if err := o.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, o) })
+	w.write(t, o, "note", 3)
+	w.requireOnce(t)
+	requireMetrics(t, tel, `nats_connected{client="note"} 1`, `relay_leader{stream="NOTE"} 1`, `outbox_pending{stream="NOTE"} 0`, `outbox_published_total{stream="NOTE"} 3`)
+	w.nats.Down(t)
+	w.write(t, o, "note", 4)
+	requireMetrics(t, tel, `nats_connected{client="note"} 0`, `outbox_pending{stream="NOTE"} 4`, `outbox_oldest_unpublished_seconds{stream="NOTE"} 0.`)
+	w.nats.Up(t)
+	requireMetrics(t, tel, `nats_connected{client="note"} 1`, `outbox_pending{stream="NOTE"} 0`)
+}
+
+// requireMetrics waits until all lines are among the metrics.
+func requireMetrics(t *testing.T, tel *telemetry.Telemetry, lines ...string) {
+	t.Helper()
+	limit := time.After(patience)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		answer := httptest.NewRecorder()
+		tel.MetricsHandler().ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+		missing := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return strings.Contains(answer.Body.String(), line) })
+		if len(missing) == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("no metric %v in\n%s", missing, answer.Body)
+		}
+	}
 }
 
 func TestABacklogDrains(t *testing.T) {

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"strconv"
@@ -106,6 +107,27 @@ func (j *journal) missing(ctx context.Context, before event.Cursor, age time.Dur
 func missingSQL() string {
 	const newest = "(select created_at from outbox where lane = %d and id <= $%d order by id desc limit 1)"
 	return "select coalesce(greatest(" + perLane(newest, ", ") + ") > now() - $5::interval, false)"
+}
+
+// knows reports whether e is the outbox's event at e's place. If it is not, the database is another one than that which published e, and new ids
+// go on behind e's.
+func (j *journal) knows(ctx context.Context, e event.Event) (bool, error) {
+	var id string
+	err := j.conn.QueryRow(ctx, "select event_id::text from outbox where lane = $1 and id = $2", e.Lane, e.Position).Scan(&id)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return false, fmt.Errorf("compare stream with outbox: %w", err)
+	}
+	if id == e.ID {
+		return true, nil
+	}
+	cursor, err := event.ParseCursor(e.Cursor)
+	if err != nil {
+		return false, err
+	}
+	if _, err := j.conn.Exec(ctx, "select outbox_go_on_behind($1)", cursor[:]); err != nil {
+		return false, fmt.Errorf("move ids on: %w", err)
+	}
+	return false, nil
 }
 
 // countAtMost bounds the work of measuring a large backlog, per lane.

@@ -203,29 +203,47 @@ func (r *relay) awaitBus(ctx context.Context) error {
 	}
 }
 
-// verify compares the stream with the outbox and makes it good for going on: one that lost messages other than its last is emptied, and
-// filled again from the oldest event there is. (The last ones need nothing: the cursor tells that they are missing.)
+// verify compares the stream with the outbox and makes it good for going on: one that lost messages other than its last, or has events that the outbox
+// never had, is emptied, and filled again from the oldest event there is. (The last ones need nothing: the cursor tells that they are missing.)
 func (r *relay) verify(ctx context.Context) (event.End, error) {
 	end, err := r.bus.EndOf(ctx, r.cfg.Stream)
 	if err != nil {
 		return event.End{}, err
 	}
-	lost := end.Hole
-	if !lost && end.Messages > 0 {
-		const margin = time.Hour // such an event may expire while we look
-		if lost, err = r.journal.missing(ctx, end.Before, min(event.Retention, r.cfg.Keep)-margin); err != nil {
-			return event.End{}, &databaseError{err}
-		}
+	why, err := r.unlike(ctx, end)
+	if err != nil {
+		return event.End{}, &databaseError{err}
 	}
-	if !lost {
+	if why == "" {
 		return end, nil
 	}
-	r.log.WarnContext(ctx, "stream has lost messages, filling it again", slog.Uint64("messages_left", end.Messages))
+	r.log.WarnContext(ctx, "stream is not the outbox's any more, filling it again", slog.String("reason", why), slog.Uint64("messages_left", end.Messages))
 	r.meter.rebuilt.Add(ctx, 1, r.meter.attrs)
 	if err := r.bus.Empty(ctx, r.cfg.Stream); err != nil {
 		return event.End{}, err
 	}
 	return r.bus.EndOf(ctx, r.cfg.Stream)
+}
+
+// unlike says why the stream does not stand for the outbox, "" if it does. The error is the database's.
+func (r *relay) unlike(ctx context.Context, end event.End) (string, error) {
+	if end.Messages == 0 {
+		return "", nil
+	}
+	if end.Hole {
+		return "messages are missing in the middle", nil
+	}
+	const margin = time.Hour // a younger event is certainly in both, or should be
+	age := min(event.Retention, r.cfg.Keep) - margin
+	if end.Newest.ID != "" && time.Since(end.Stored) < age {
+		if known, err := r.journal.knows(ctx, end.Newest); err != nil || !known {
+			return "the database is another one", err
+		}
+	}
+	if missing, err := r.journal.missing(ctx, end.Before, age); err != nil || missing {
+		return "the oldest messages are missing", err
+	}
+	return "", nil
 }
 
 // pump publishes what is after the cursor, and waits for more.

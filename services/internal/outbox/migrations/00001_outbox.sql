@@ -119,6 +119,24 @@ $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
+-- outbox_go_on_behind makes new ids greater than those that were published, if they are not: this database was restored from a copy older than
+-- the stream, and readers would take its events for old ones.
+create function outbox_go_on_behind(published bigint[]) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+	newest constant bigint := (select max(id) from unnest(published) as id);
+begin
+	if current_setting('noteworks.relay', true) is distinct from 'on' then
+		raise insufficient_privilege using message = 'only the relay moves ids on';
+	end if;
+	if newest > (select last_value from outbox_id) then
+		perform setval('outbox_id', newest);
+	end if;
+end
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
 -- outbox_add_partition makes the n-th partition if it can, and tells whether it did.
 create function outbox_add_partition(n bigint, width bigint) returns boolean
 language plpgsql set search_path = public, pg_temp as $$
@@ -145,6 +163,7 @@ select outbox_rotate(interval '7 days', null);
 -- +goose Down
 drop function outbox_rotate;
 drop function outbox_add_partition;
+drop function outbox_go_on_behind;
 drop function outbox_append;
 drop table outbox;
 drop sequence outbox_id;
