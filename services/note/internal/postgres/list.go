@@ -17,7 +17,7 @@ const (
 	// excerptWithin is where a search looks for its hit to show it; beyond it the excerpt is the beginning.
 	excerptWithin = 10_000
 	// maxRanked bounds the hits that are ranked: of more, the newest are. Nobody pages through that many.
-	maxRanked = 2_000
+	maxRanked = 1_000
 	// maxTagCounts bounds the list of tags.
 	maxTagCounts = 1_000
 )
@@ -90,34 +90,37 @@ order by n.updated_at desc, n.id desc limit ` + args.add(q.Limit+1), args
 	return searched(&args, actor, q, words), args
 }
 
-// searched finds ids first (see the migration), keeps those the person sees and q selects, ranks them, and reads one page of them.
+// searched finds ids first (see the migration), keeps those the person sees and q selects, ranks them, and reads one page of them. The ids meet the
+// person's notes as an array in one index: whichever of the two is short, it is short work.
 func searched(args *arguments, actor note.Actor, q note.Query, words search.Query) string {
 	terms, part := nullable(args, words.Terms)+"::tsquery", nullable(args, words.Part)
 	beginning := args.add(words.Beginning())
-	statement := `
-with hit as materialized (
-	select h as note_id from note_search_hits(` + terms + `, ` + part + `) h
-), visible as materialized (
-	select n.id, n.updated_at from hit
-		join note_access a on a.note_id = hit.note_id
+	return `
+with visible as materialized (
+	select n.id, n.updated_at from note_access a
 		join notes n on n.workspace_id = a.workspace_id and n.id = a.note_id
-	where ` + selected(args, actor, q) + `
+	where a.note_id = any((select note_search_hits(` + terms + `, ` + part + `))::uuid[]) and ` + selected(args, actor, q) + `
 	order by n.updated_at desc, n.id desc limit ` + fmt.Sprint(maxRanked) + `
 ), ranked as materialized (
-	select v.id, (coalesce(ts_rank('{0.1, 0.2, 0.4, 1.0}', s.doc, ` + terms + `, 1), 0)
+	select v.id, v.updated_at, (coalesce(ts_rank('{0.1, 0.2, 0.4, 1.0}', s.doc, ` + terms + `, 1), 0)
 		+ case when s.title like ` + beginning + ` then 2 when s.title like ` + part + ` then 1 else 0 end)::real as rank
 	from visible v join note_search s on s.note_id = v.id
+), page as materialized (
+	select id, rank from ranked` + afterPlace(args, q.After) + `
+	order by rank desc, updated_at desc, id desc limit ` + args.add(q.Limit+1) + `
 )
 select ` + beforeBody + fmt.Sprintf("left(n.body, %d)", excerptWithin) + afterBody + sharedWithOthers + `, r.rank
-from ranked r
+from page r
 	join notes n on n.id = r.id
-	join note_access a on a.workspace_id = n.workspace_id and a.note_id = n.id and a.person_id = ` + args.add(actor.Person) + named
-	if q.After != nil {
-		statement += `
-where (r.rank, n.updated_at, n.id) < (` + args.add(q.After.Rank) + `::real, ` + args.add(q.After.At) + `::timestamptz, ` + args.add(q.After.ID) + `::uuid)`
+	join note_access a on a.workspace_id = n.workspace_id and a.note_id = n.id and a.person_id = ` + args.add(actor.Person) + named + `
+order by r.rank desc, n.updated_at desc, n.id desc`
+}
+
+func afterPlace(args *arguments, after *note.Place) string {
+	if after == nil {
+		return ""
 	}
-	return statement + `
-order by r.rank desc, n.updated_at desc, n.id desc limit ` + args.add(q.Limit+1)
+	return ` where (rank, updated_at, id) < (` + args.add(after.Rank) + `::real, ` + args.add(after.At) + `::timestamptz, ` + args.add(after.ID) + `::uuid)`
 }
 
 func nullable(args *arguments, text string) string {

@@ -28,14 +28,16 @@ create policy own_workspace on note_search
 create policy finds_ids on note_search for select to current_user using (true);
 
 -- +goose StatementBegin
-create function note_search_hits(terms tsquery, title_like text) returns setof uuid
-language sql stable rows 1000 security definer set search_path = public, pg_temp
+create function note_search_hits(terms tsquery, title_like text) returns uuid[]
+language sql stable security definer set search_path = public, pg_temp
 begin atomic
-	select s.note_id from note_search s
-	where s.workspace_id = nullif(current_setting('noteworks.workspace_id', true), '')::uuid and s.doc @@ terms
-	union
-	select s.note_id from note_search s
-	where s.workspace_id = nullif(current_setting('noteworks.workspace_id', true), '')::uuid and s.title like title_like;
+	select coalesce(array_agg(hits.note_id), '{}') from (
+		select s.note_id from note_search s
+		where s.workspace_id = nullif(current_setting('noteworks.workspace_id', true), '')::uuid and s.doc @@ terms
+		union
+		select s.note_id from note_search s
+		where s.workspace_id = nullif(current_setting('noteworks.workspace_id', true), '')::uuid and s.title like title_like
+	) hits;
 end;
 -- +goose StatementEnd
 
