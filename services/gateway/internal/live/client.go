@@ -24,7 +24,7 @@ type Client struct {
 	joined bool
 	// seen is up to where this client has been told everything; kept only while the hub holds.
 	seen Cursor
-	// at is the cursor that TellCursor told last.
+	// at is the cursor that the client was told last while the hub did not hold.
 	at Cursor
 	// told means that ready has been sent; waiting, that a held hub owes this client ready since then.
 	told    bool

@@ -279,6 +279,7 @@ func (h *Hub) send(clients []*Client, e *entry) (sent int) {
 		case h.holding || !c.told || !c.wants(e):
 		case c.queue.push(e.frame):
 			sent++
+			c.at = e.after
 		case c.End(CodeTooSlow):
 			h.stats.cut.Add(1)
 		}

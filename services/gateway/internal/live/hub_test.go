@@ -440,6 +440,9 @@ func TestAClientThatNothingHappensToLearnsTheCursor(t *testing.T) {
 	w.hub.TellCursor(ann.client)
 	ann.mustRead("cursor")
 	w.browserAs(ann.who, ann.cursor).mustRead("ready")
+	w.happen("own", "n1", "ann")
+	w.hub.TellCursor(ann.client)
+	ann.mustRead("own") // which carried the cursor
 
 	w.hub.Hold()
 	w.happen("held", "n1", "ann")

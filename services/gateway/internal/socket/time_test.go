@@ -1,8 +1,10 @@
 package socket_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -169,6 +171,33 @@ func TestAnEndedSessionIsClosedWithinASecondThoughNobodyReads(t *testing.T) {
 			t.Errorf("%d sockets", n)
 		}
 		_ = b.ws.CloseNow()
+	})
+}
+
+func TestWhatIsTakenBackIsNotWritten(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, w *world) {
+		bob := w.signedIn("bob")
+		for i := range 10 {
+			w.happen(fmt.Sprintf(`{"secret":%d}`, i), "bob", "ann")
+			synctest.Wait() // the first is being written by now, the others wait behind it
+		}
+		n := w.next.Add(1)
+		w.hub.Publish(&live.Event{
+			Stream: live.NoteStream, Position: n, Outbox: live.Place{n}, ID: "u", Type: "note.v1.NoteUnshared", Workspace: workspace,
+			Audience: []string{"bob", "ann"}, Note: "n", Withdrawn: live.Withdrawal{From: "bob"}, Time: time.Now(), Data: []byte(`{"noteId":"n"}`),
+		})
+		w.happen(`{"secret":"later"}`, "ann")
+		var got []string
+		for range 2 {
+			got = append(got, string(bob.next().Data))
+		}
+		if !slices.Equal(got, []string{`{"secret":0}`, `{"noteId":"n"}`}) {
+			t.Errorf("%q", got)
+		}
+		if n := w.hub.Stats().Withdrawn; n != 9 {
+			t.Errorf("%d withdrawn", n)
+		}
 	})
 }
 
