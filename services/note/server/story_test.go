@@ -332,6 +332,11 @@ func TestValidators(t *testing.T) {
 		t.Fatalf("HEAD: %v %s", head.header, head.body)
 	}
 
+	written := ann.do("POST", notes, map[string]any{"title": "Other"}).want(http.StatusCreated)
+	if written.header.Get("Cache-Control") != "private, no-cache" {
+		t.Fatalf("the answer to a write is not marked as private: %v", written.header)
+	}
+
 	ann.do("PUT", path+"/pin", nil).want(http.StatusNoContent)
 	if got := read[noterest.Note](ann.do("GET", path, nil, tag, date).want(http.StatusOK)); !got.Pinned {
 		t.Fatal("a pin within the same second was hidden behind a 304")

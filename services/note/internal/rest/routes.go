@@ -61,10 +61,12 @@ func headAsGet(h http.Handler) http.Handler {
 	})
 }
 
-// conditional gives lists validators made of their content. A single note has its version and date, and judges them itself.
+// conditional marks every answer as its reader's own, and gives lists validators made of their content. A single note has its version
+// and date, and judges them itself.
 func conditional(h http.Handler) http.Handler {
 	lists := httpserver.ConditionalGET(h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "private, no-cache")
 		if id, is := strings.CutPrefix(r.URL.Path, notesPath+"/"); is && !strings.Contains(id, "/") {
 			h.ServeHTTP(w, r)
 			return
