@@ -155,7 +155,7 @@ func TestAnEndedSessionLosesItsSocketAndCannotComeBack(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	b.is("close")
-	if took := time.Since(begin); took > time.Second {
+	if took := time.Since(begin); took > 3*time.Second { // a busy machine
 		t.Errorf("after %v", took)
 	}
 	again := w.live(ann, "")

