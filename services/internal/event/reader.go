@@ -76,7 +76,8 @@ func (b *Bus) Reader(cfg ReaderConfig, marks Marks) *Reader {
 
 // Open waits for a connection and begins to read where the consumer stands. If the stream is no longer the one that was read so far (it was lost
 // and refilled), or the mark is behind the consumer (the database was restored), the consumer starts over: all its messages come
-// again, and the caller knows by their ids which took effect.
+// again, and the caller knows by their ids which took effect. When nobody else reads, what is unacknowledged comes again at once and in order,
+// and not after AckWait behind newer messages.
 func (r *Reader) Open(ctx context.Context) (*Session, error) {
 	connection, err := r.bus.await(ctx)
 	if err != nil {
@@ -91,9 +92,6 @@ func (r *Reader) Open(ctx context.Context) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look up stream %s: %w", r.cfg.Stream, err)
 	}
-	if err := r.startOverIfNeeded(api, stream); err != nil {
-		return nil, err
-	}
 	consumer, err := r.consumer(api, stream)
 	if err != nil {
 		return nil, fmt.Errorf("consumer %s: %w", r.cfg.Consumer, err)
@@ -101,25 +99,9 @@ func (r *Reader) Open(ctx context.Context) (*Session, error) {
 	return r.begin(connection, consumer)
 }
 
-// consumer makes the consumer as it should be. One that was changed by hand in a way that can not be changed back is made anew, and starts over.
+// consumer makes the consumer as it should be, where it should be.
 func (r *Reader) consumer(ctx context.Context, stream jetstream.Stream) (jetstream.Consumer, error) {
-	consumer, err := stream.CreateOrUpdateConsumer(ctx, r.consumerConfig())
-	var refused *jetstream.APIError
-	if !errors.As(err, &refused) || refused.ErrorCode != errCodeConsumerCreate {
-		return consumer, err
-	}
-	r.bus.log.WarnContext(ctx, "consumer can not be corrected and is made anew", slog.String("consumer", r.cfg.Consumer), slog.String("reason", refused.Description))
-	if err := stream.DeleteConsumer(ctx, r.cfg.Consumer); err != nil {
-		return nil, err
-	}
-	return stream.CreateConsumer(ctx, r.consumerConfig())
-}
-
-// errCodeConsumerCreate is what the server answers to a change of what can not change, JSConsumerCreateErrF of its errors.json.
-const errCodeConsumerCreate jetstream.ErrorCode = 10012
-
-func (r *Reader) consumerConfig() jetstream.ConsumerConfig {
-	return jetstream.ConsumerConfig{
+	cfg := jetstream.ConsumerConfig{
 		Durable:       r.cfg.Consumer,
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		DeliverPolicy: jetstream.DeliverAllPolicy,
@@ -128,38 +110,70 @@ func (r *Reader) consumerConfig() jetstream.ConsumerConfig {
 		MaxDeliver:    -1,
 		FilterSubject: r.cfg.Filter,
 	}
+	have, err := stream.Consumer(ctx, r.cfg.Consumer)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return stream.CreateOrUpdateConsumer(ctx, cfg)
+	}
+	if err != nil {
+		return nil, err
+	}
+	info := have.CachedInfo()
+	over, err := r.startsOver(ctx, stream, info)
+	switch {
+	case err != nil:
+		return nil, err
+	case over:
+		return r.anew(ctx, stream, cfg)
+	case info.NumAckPending > 0 && info.NumWaiting == 0:
+		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, info.AckFloor.Stream+1
+		return r.anew(ctx, stream, cfg)
+	}
+	// Where it began says nothing any more, and can not be changed.
+	cfg.DeliverPolicy, cfg.OptStartSeq, cfg.OptStartTime = info.Config.DeliverPolicy, info.Config.OptStartSeq, info.Config.OptStartTime
+	return r.corrected(ctx, stream, cfg)
 }
 
-// startOverIfNeeded deletes the consumer when its place means nothing any more.
-func (r *Reader) startOverIfNeeded(ctx context.Context, stream jetstream.Stream) error {
+func (r *Reader) anew(ctx context.Context, stream jetstream.Stream, cfg jetstream.ConsumerConfig) (jetstream.Consumer, error) {
+	if err := stream.DeleteConsumer(ctx, r.cfg.Consumer); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil, err
+	}
+	return stream.CreateOrUpdateConsumer(ctx, cfg)
+}
+
+// corrected makes a consumer that was changed by hand in a way that can not be changed back anew, from the beginning.
+func (r *Reader) corrected(ctx context.Context, stream jetstream.Stream, cfg jetstream.ConsumerConfig) (jetstream.Consumer, error) {
+	consumer, err := stream.CreateOrUpdateConsumer(ctx, cfg)
+	var refused *jetstream.APIError
+	if !errors.As(err, &refused) || refused.ErrorCode != errCodeConsumerCreate {
+		return consumer, err
+	}
+	r.bus.log.WarnContext(ctx, "consumer can not be corrected and starts over", slog.String("consumer", r.cfg.Consumer), slog.String("reason", refused.Description))
+	cfg.DeliverPolicy, cfg.OptStartSeq, cfg.OptStartTime = jetstream.DeliverAllPolicy, 0, nil
+	return r.anew(ctx, stream, cfg)
+}
+
+// errCodeConsumerCreate is what the server answers to a change of what can not change, JSConsumerCreateErrF of its errors.json.
+const errCodeConsumerCreate jetstream.ErrorCode = 10012
+
+// startsOver reports whether the consumer's place means nothing any more, and then forgets the mark, too.
+func (r *Reader) startsOver(ctx context.Context, stream jetstream.Stream, info *jetstream.ConsumerInfo) (bool, error) {
 	if r.marks == nil {
-		return nil
+		return false, nil
 	}
-	consumer, err := stream.Consumer(ctx, r.cfg.Consumer)
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return nil // a new one starts at the beginning
-	}
-	if err != nil {
-		return fmt.Errorf("look up consumer %s: %w", r.cfg.Consumer, err)
-	}
-	// The acknowledged floor is read before the mark: effects are marked before they are acknowledged, so floor <= mark.
-	floor := consumer.CachedInfo().AckFloor.Stream
+	// The floor was asked for before the mark is read: effects are marked before they are acknowledged, so floor <= mark.
 	mark, err := r.marks.Load(ctx)
 	if err != nil {
-		return fmt.Errorf("load mark of %s: %w", r.cfg.Consumer, err)
+		return false, fmt.Errorf("load mark: %w", err)
 	}
-	why, err := unusable(ctx, stream, mark, floor)
+	why, err := unusable(ctx, stream, mark, info.AckFloor.Stream)
 	if err != nil || why == "" {
-		return err
-	}
-	if err := r.marks.Forget(ctx); err != nil {
-		return fmt.Errorf("forget mark of %s: %w", r.cfg.Consumer, err)
-	}
-	if err := stream.DeleteConsumer(ctx, r.cfg.Consumer); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return fmt.Errorf("start consumer %s over: %w", r.cfg.Consumer, err)
+		return false, err
 	}
 	r.bus.log.WarnContext(ctx, "consumer starts over", slog.String("consumer", r.cfg.Consumer), slog.String("reason", why), slog.Uint64("at", mark.Seq))
-	return nil
+	if err := r.marks.Forget(ctx); err != nil {
+		return false, fmt.Errorf("forget mark: %w", err)
+	}
+	return true, nil
 }
 
 // unusable says why a consumer with this mark and floor can not go on, "" if it can.
