@@ -178,7 +178,7 @@ func (r *Reader) startsOver(ctx context.Context, stream jetstream.Stream, info *
 
 // unusable says why a consumer with this mark and floor can not go on, "" if it can.
 func unusable(ctx context.Context, stream jetstream.Stream, mark Mark, floor uint64) (string, error) {
-	if floor > mark.Seq {
+	if floor > mark.Seq && floor >= stream.CachedInfo().State.FirstSeq { // a new consumer's floor is before the first message
 		return "the database knows less than was acknowledged", nil
 	}
 	if mark.Seq == 0 {
