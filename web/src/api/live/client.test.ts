@@ -88,6 +88,16 @@ describe('the live socket', () => {
     expect(w.heard).toEqual(['resync', 'a', 'b'])
   })
 
+  it('comes back with the place that the server told it while nothing happened', async () => {
+    const w = world()
+    await w.live('10')
+    w.last().says({ type: 'cursor', cursor: '99' })
+    w.last().breaks()
+    vi.runOnlyPendingTimers()
+    await w.last().opens()
+    expect(w.last().sent).toEqual([{ type: 'auth', token: 'token', since: '99' }])
+  })
+
   it('moves on over events it does not know', async () => {
     const w = world()
     await w.live()

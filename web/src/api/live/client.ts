@@ -118,6 +118,9 @@ export class LiveClient {
         return this.onReady(frame.cursor)
       case 'event':
         return this.onEvent(frame)
+      case 'cursor': // nothing has happened to this person for a while, and the server has moved on
+        this.cursor = frame.cursor
+        return
       case 'resync':
         this.cursor = this.readyAt
         return this.options.resync()

@@ -54,6 +54,7 @@ const known: Record<keyof LiveData, true> = {
 export type Frame =
   | { type: 'ready'; cursor: string }
   | { type: 'event'; event: string; id: string; cursor: string; data: unknown }
+  | { type: 'cursor'; cursor: string }
   | { type: 'resync' }
   | { type: 'error'; code: string }
 
@@ -67,7 +68,7 @@ export function frameOf(message: unknown): Frame | undefined {
     return undefined
   }
   if (typeof frame !== 'object' || frame === null || !('type' in frame)) return undefined
-  return ['ready', 'event', 'resync', 'error'].includes(String(frame.type)) ? (frame as Frame) : undefined
+  return ['ready', 'event', 'cursor', 'resync', 'error'].includes(String(frame.type)) ? (frame as Frame) : undefined
 }
 
 /** The event of a frame, or undefined when this client is older than the event. */
