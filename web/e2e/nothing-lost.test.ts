@@ -143,6 +143,27 @@ describe('no text is lost', () => {
     await second.getByText('not sent yet').waitFor({ state: 'detached' })
   })
 
+  it('when the page is loaded again without a network: it starts, says what is the matter, and goes on by itself', async () => {
+    const ann = await Person.at(browsers[0]!, newAccount('Ann'))
+    people.push(ann)
+    await ann.signsUp()
+    await ann.page.evaluate(() => navigator.serviceWorker.ready)
+    await ann.page.reload()
+    await ann.isIn()
+    await ann.writes('Tunnel', 'Before.')
+    await offline(ann, true)
+    await ann.cursorAfter('Before.')
+    await ann.types(' Inside.')
+    await ann.sees('On this device, not sent yet')
+    ann.page.once('dialog', (dialog) => void dialog.accept())
+    await ann.page.reload()
+    await ann.page.getByText('Noteworks can not be reached').waitFor()
+    await ann.page.getByText('Your text is safe').waitFor()
+    await offline(ann, false)
+    await eventually(async () => expect(await ann.text()).toBe('Before. Inside.'))
+    await ann.sees('Saved')
+  })
+
   it('when a note is written offline: it is created once the network is back', async () => {
     const ann = await signedUp(0, 'Ann')
     await ann.page.getByText('No notes yet.').waitFor()

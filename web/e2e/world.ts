@@ -32,8 +32,8 @@ export interface Account {
 }
 
 export function newAccount(name: string): Account {
-  const email = `${name.toLowerCase()}-${Date.now().toString(36)}-${counter++}@example.org`
-  return { name: `${name} ${counter}`, email, password: `quiet ${name} writes ${counter}` }
+  const only = `${Date.now().toString(36)}${counter++}`
+  return { name: `${name} ${only}`, email: `${name.toLowerCase()}-${only}@example.org`, password: `quiet ${name} writes ${only}` }
 }
 
 export class Person {

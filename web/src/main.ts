@@ -29,3 +29,8 @@ app.use(VueQueryPlugin, { queryClient: client })
 app.use(i18n)
 app.use(createAppRouter(app))
 app.mount('#app')
+
+// Only an improvement: browsers that refuse it lose nothing but starting without a network.
+if (import.meta.env.PROD && 'serviceWorker' in navigator) {
+  addEventListener('load', () => void navigator.serviceWorker.register('/sw.js').catch(() => undefined))
+}

@@ -18,15 +18,21 @@ function server() {
 
 const keeperOf = (s: ReturnType<typeof server>) => new SessionKeeper(s.send as unknown as Send)
 
+async function signedIn(s: ReturnType<typeof server>) {
+  const keeper = keeperOf(s)
+  await keeper.signIn({ email: 'a', password: 'b' })
+  return keeper
+}
+
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
 describe('the access token', () => {
   it('is fetched once for all who ask', async () => {
     const s = server()
-    const keeper = keeperOf(s)
-    expect(await Promise.all([keeper.token(), keeper.token(), keeper.renew('gone')])).toEqual(['token-1', 'token-1', 'token-1'])
-    expect(s.send).toHaveBeenCalledOnce()
+    const keeper = await signedIn(s)
+    expect(await Promise.all([keeper.renew('token-1'), keeper.renew('token-1')])).toEqual(['token-2', 'token-2'])
+    expect(s.send).toHaveBeenCalledTimes(2)
   })
 
   it('is renewed before it ends, and everyone is told', async () => {
@@ -42,8 +48,7 @@ describe('the access token', () => {
 
   it('is not renewed again when somebody else did it already', async () => {
     const s = server()
-    const keeper = keeperOf(s)
-    await keeper.token()
+    const keeper = await signedIn(s)
     expect(await keeper.renew('an older one')).toBe('token-1')
   })
 
@@ -53,7 +58,7 @@ describe('the access token', () => {
     const ended = vi.fn()
     keeper.subscribe({ renewed: () => undefined, ended })
     s.fail(new ApiError(401, 'invalid-session', '', 't'))
-    await expect(keeper.token()).rejects.toMatchObject({ code: 'session-ended' })
+    await expect(keeper.restore()).rejects.toMatchObject({ code: 'session-ended' })
     expect(ended).toHaveBeenCalledOnce()
   })
 
@@ -69,10 +74,19 @@ describe('the access token', () => {
     expect(ended).not.toHaveBeenCalled()
   })
 
+  it('is not asked for when nobody is signed in', async () => {
+    const s = server()
+    const keeper = await signedIn(s)
+    await keeper.signOut()
+    s.send.mockClear()
+    await expect(keeper.token()).rejects.toMatchObject({ code: 'session-ended' })
+    await expect(keeper.renew('token-1')).rejects.toMatchObject({ code: 'session-ended' })
+    expect(s.send).not.toHaveBeenCalled()
+  })
+
   it('stays when signing out did not reach the server', async () => {
     const s = server()
-    const keeper = keeperOf(s)
-    await keeper.token()
+    const keeper = await signedIn(s)
     s.fail(unreachable('t'))
     await expect(keeper.signOut()).rejects.toMatchObject({ code: 'unreachable' })
     expect(await keeper.token()).toBe('token-1')

@@ -25,6 +25,8 @@ const margin = 30_000
  */
 export class SessionKeeper {
   private access = ''
+  /** Someone is signed in, as far as is known: there is a point in asking for tokens. */
+  private open = false
   private expires = 0
   private flight: Promise<Session> | undefined
   private timer: ReturnType<typeof setTimeout> | undefined
@@ -50,6 +52,7 @@ export class SessionKeeper {
 
   /** Takes up the session of the refresh cookie. Throws 401 session-ended when there is none. */
   async restore(): Promise<User> {
+    this.open = true
     return (await this.refresh()).user
   }
 
@@ -61,16 +64,19 @@ export class SessionKeeper {
 
   async token(): Promise<string> {
     if (this.access && this.now() < this.expires - margin / 3) return this.access
+    if (!this.open) throw sessionEnded(newTrace().id)
     return (await this.refresh()).accessToken
   }
 
   async renew(refused: string): Promise<string> {
     if (this.access && this.access !== refused) return this.access
+    if (!this.open) throw sessionEnded(newTrace().id)
     return (await this.refresh()).accessToken
   }
 
   /** Drops the token without a word to the server: it has ended the session itself. */
   forget(): void {
+    this.open = false
     this.access = ''
     this.expires = 0
     clearTimeout(this.timer)
@@ -93,6 +99,7 @@ export class SessionKeeper {
   }
 
   private accept(session: Session): Session {
+    this.open = true
     this.access = session.accessToken
     this.expires = this.now() + session.expiresIn * 1000
     this.renewIn(Math.max(session.expiresIn * 1000 - margin, 1000))

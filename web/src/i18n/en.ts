@@ -120,6 +120,8 @@ export default {
     copyMarkdown: 'Copy as Markdown',
     edited: 'Edited by {name}, {when}',
     you: 'Edited by you, {when}',
+    done: 'Done:',
+    open: 'To do:',
     merged: '{name} changed this note',
     readOnly: { viewer: 'You can view this note.', commenter: 'You can view this note and comment on it.' },
     trashed: 'This note is in the trash. Nobody else can see it.',

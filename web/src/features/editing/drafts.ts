@@ -13,6 +13,8 @@ export interface Draft {
   noteId?: string
   base?: Base
   mine: Content
+  /** How they began to bring two versions together. */
+  wanted?: Content
   /** What the first attempt to create the note sent: its repetition must be the same. */
   first?: Content
   createKey: string

@@ -292,6 +292,21 @@ describe('a conflict', () => {
     expect(session.conflict?.proposal.body).toBe('zero\none\ntheir two\nmy two\nthree\nfour')
   })
 
+  it('keeps what the person made of the proposal, whatever comes meanwhile', async () => {
+    const session = await conflicting()
+    session.want({ ...session.mine, body: 'one\ntheir and my two\nthree' })
+    session.remote(noteOf(3, { body: 'one\ntheir two\nthree\nfour' }, bob))
+    expect(session.conflict?.proposal.body).toBe('one\ntheir and my two\nthree\nfour')
+    await session.flush()
+    const [draft] = await drafts.all('ann')
+    session.close()
+    server.note = noteOf(3, { body: 'one\ntheir two\nthree\nfour' }, bob)
+    const again = EditSession.adopt(draft!, options())
+    await settle()
+    expect(again.conflict?.proposal.body).toBe('one\ntheir and my two\nthree\nfour')
+    expect(again.mine.body).toBe('one\nmy two\nthree')
+  })
+
   it('comes back when theirs changed again meanwhile', async () => {
     const session = await conflicting()
     server.note = noteOf(3, { body: 'one\ntheir newest two\nthree' }, bob)

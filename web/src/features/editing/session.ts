@@ -12,6 +12,7 @@ export type SaveState = 'saved' | 'saving' | 'local' | 'refused'
 export interface Conflict {
   base: Content
   theirs: Note
+  /** Both versions in one, with what the person has changed about it. */
   proposal: Content
 }
 
@@ -75,6 +76,10 @@ export class EditSession {
 
   private base: Base | undefined
   private first: Content | undefined
+  /** The proposal as the person has changed it. */
+  private wanted: Content | undefined
+  /** The proposal as it was made. */
+  private suggested: Content | undefined
   private createKey: string
   private flight: Promise<void> | undefined
   private waiting: Note | undefined
@@ -92,12 +97,13 @@ export class EditSession {
   private constructor(
     readonly key: string,
     private readonly options: SessionOptions,
-    start: { id?: string; base?: Base; mine?: Content; first?: Content; createKey?: string },
+    start: { id?: string; base?: Base; mine?: Content; first?: Content; wanted?: Content; createKey?: string },
   ) {
     this.id = start.id
     this.base = start.base
     this.mine = start.mine ?? (start.base ? contentOf(start.base) : empty)
     this.first = start.first
+    this.wanted = start.wanted
     this.createKey = start.createKey ?? randomHex(16)
     this.now = options.now ?? Date.now
   }
@@ -147,7 +153,7 @@ export class EditSession {
     if (sameContent(mine, this.mine)) return
     this.mine = mine
     if (!this.lost) this.refusal = undefined
-    if (this.conflict) this.conflict.proposal = this.propose(this.conflict)
+    if (this.conflict) this.conflict = this.proposed(this.conflict)
     this.keepDraft()
     this.later(pause)
     this.tell()
@@ -183,11 +189,20 @@ export class EditSession {
     if (this.unsent) this.later(0)
   }
 
+  /** The person changes the proposal and has not decided yet. It is kept like any other text. */
+  want(content: Content): void {
+    if (!this.conflict) return
+    this.wanted = content
+    this.conflict = { ...this.conflict, proposal: content }
+    this.keepDraft()
+    this.tell()
+  }
+
   /** The person's decision about a conflict. The other version stays in the history of the note. */
   resolve(content: Content): void {
     if (!this.conflict) return
     const { theirs } = this.conflict
-    this.conflict = undefined
+    this.conflict = this.wanted = this.suggested = undefined
     this.base = baseOf(theirs)
     this.replace(content, theirs.updatedBy)
     this.keepDraft()
@@ -218,7 +233,7 @@ export class EditSession {
 
   /** Gives the unsent text up: it lives on elsewhere, or the person said so. */
   async discard(): Promise<void> {
-    this.conflict = this.refusal = this.failure = undefined
+    this.conflict = this.wanted = this.suggested = this.refusal = this.failure = undefined
     this.mine = this.base ? contentOf(this.base) : empty
     clearTimeout(this.sendTimer)
     this.persist()
@@ -320,16 +335,20 @@ export class EditSession {
   private take(theirs: Note, since: Content): void {
     const merged = mergeContent(since, this.mine, contentOf(theirs))
     if (merged.conflict || this.conflict) {
-      const conflict = { base: this.conflict?.base ?? since, theirs, proposal: merged.content }
-      this.conflict = { ...conflict, proposal: this.propose(conflict) }
+      this.conflict = this.proposed({ base: this.conflict?.base ?? since, theirs })
       return
     }
+    this.wanted = this.suggested = undefined
     this.base = baseOf(theirs)
     this.replace(merged.content, theirs.updatedBy)
   }
 
-  private propose({ base, theirs }: Conflict): Content {
-    return mergeContent(base, this.mine, contentOf(theirs)).content
+  /** The conflict with a proposal that has everything new of both sides, and keeps what the person made of the last one. */
+  private proposed({ base, theirs }: Pick<Conflict, 'base' | 'theirs'>): Conflict {
+    const fresh = mergeContent(base, this.mine, contentOf(theirs)).content
+    if (this.wanted && this.suggested) this.wanted = mergeContent(this.suggested, this.wanted, fresh).content
+    this.suggested = fresh
+    return { base, theirs, proposal: this.wanted ?? fresh }
   }
 
   private replace(content: Content, by: Who): void {
@@ -372,10 +391,10 @@ export class EditSession {
   }
 
   private draft(): Draft {
-    const { key, id, base, mine, first, createKey } = this
+    const { key, id, base, mine, first, wanted, createKey } = this
     const { userId, tab } = this.options
     // Plain copies: what the store gets may be a proxy of the view's.
-    const plain = JSON.parse(JSON.stringify({ base, mine, first })) as Pick<Draft, 'base' | 'mine' | 'first'>
+    const plain = JSON.parse(JSON.stringify({ base, mine, first, wanted })) as Pick<Draft, 'base' | 'mine' | 'first' | 'wanted'>
     return { key, userId, noteId: id, ...plain, createKey, tab, savedAt: this.now() }
   }
 
