@@ -85,6 +85,25 @@ func publish(t testing.TB, bus *event.Bus, count int) {
 	}
 }
 
+// available waits until JetStream answers: right after a restart the bus may still hold the old connection for good.
+func available(t testing.TB, bus *event.Bus) event.End {
+	t.Helper()
+	limit := time.After(patience)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		end, err := bus.EndOf(t.Context(), event.StreamNote)
+		if err == nil {
+			return end
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatal(err)
+		}
+	}
+}
+
 func connected(t testing.TB, bus *event.Bus) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

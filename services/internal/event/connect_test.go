@@ -63,7 +63,7 @@ func TestRefusedCredentialsAreTriedAgain(t *testing.T) {
 	}
 	writePassword(t, file, "newer")
 	start(first.Port(), "newer")
-	connected(t, bus)
+	available(t, bus)
 	publish(t, bus, 1)
 }
 

@@ -78,21 +78,27 @@ func (b *Bus) Reader(cfg ReaderConfig, marks Marks) *Reader {
 // and refilled), or the mark is behind the consumer (the database was restored), the consumer starts over: all its messages come
 // again, and the caller knows by their ids which took effect. When nobody else reads, what is unacknowledged comes again at once and in order,
 // and not after AckWait behind newer messages.
-func (r *Reader) Open(ctx context.Context) (*Session, error) {
+func (r *Reader) Open(ctx context.Context) (s *Session, err error) {
 	connection, err := r.bus.await(ctx)
 	if err != nil {
 		return nil, err
 	}
-	api, cancel := r.bus.apiContext(ctx)
-	defer cancel()
-	stream, err := r.bus.js.Stream(api, r.cfg.Stream)
+	err = r.bus.ask(ctx, func(ctx context.Context) error {
+		s, err = r.open(ctx, connection)
+		return err
+	})
+	return s, err
+}
+
+func (r *Reader) open(ctx context.Context, connection uint64) (*Session, error) {
+	stream, err := r.bus.js.Stream(ctx, r.cfg.Stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, ErrNoStream
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look up stream %s: %w", r.cfg.Stream, err)
 	}
-	consumer, err := r.consumer(api, stream)
+	consumer, err := r.consumer(ctx, stream)
 	if err != nil {
 		return nil, fmt.Errorf("consumer %s: %w", r.cfg.Consumer, err)
 	}

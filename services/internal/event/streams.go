@@ -142,6 +142,17 @@ func sorted(names []string) []string {
 // apiTimeout bounds one question to JetStream. An answer takes well under a millisecond when the server is there.
 const apiTimeout = 5 * time.Second
 
+// ask puts a question of several parts to JetStream. ErrDisconnected says that it was lost with the connection.
+func (b *Bus) ask(ctx context.Context, question func(context.Context) error) error {
+	asking, cancel := b.apiContext(ctx)
+	defer cancel()
+	err := question(asking)
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+		return fmt.Errorf("%w: %w", ErrDisconnected, err)
+	}
+	return err
+}
+
 // apiContext is for questions to JetStream. It ends with the connection, too: what was asked over a lost one is never answered.
 func (b *Bus) apiContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)

@@ -40,9 +40,15 @@ type End struct {
 }
 
 // EndOf makes sure that the stream exists as declared, and reads what stands in it. It asks the stream's leader, whose answer is never stale.
-func (b *Bus) EndOf(ctx context.Context, stream string) (End, error) {
-	ctx, cancel := b.apiContext(ctx)
-	defer cancel()
+func (b *Bus) EndOf(ctx context.Context, stream string) (end End, err error) {
+	err = b.ask(ctx, func(ctx context.Context) error {
+		end, err = b.endOf(ctx, stream)
+		return err
+	})
+	return end, err
+}
+
+func (b *Bus) endOf(ctx context.Context, stream string) (End, error) {
 	if err := b.EnsureStream(ctx, stream); err != nil {
 		return End{}, err
 	}
@@ -107,16 +113,16 @@ func eventAt(ctx context.Context, s jetstream.Stream, seq uint64) (Event, time.T
 
 // Empty removes all messages of the stream, so that it can be filled again without a hole. Sequences go on from where they are.
 func (b *Bus) Empty(ctx context.Context, stream string) error {
-	ctx, cancel := b.apiContext(ctx)
-	defer cancel()
-	s, err := b.js.Stream(ctx, stream)
-	if err != nil {
-		return fmt.Errorf("look up stream %s: %w", stream, err)
-	}
-	if err := s.Purge(ctx); err != nil {
-		return fmt.Errorf("empty stream %s: %w", stream, err)
-	}
-	return nil
+	return b.ask(ctx, func(ctx context.Context) error {
+		s, err := b.js.Stream(ctx, stream)
+		if err != nil {
+			return fmt.Errorf("look up stream %s: %w", stream, err)
+		}
+		if err := s.Purge(ctx); err != nil {
+			return fmt.Errorf("empty stream %s: %w", stream, err)
+		}
+		return nil
+	})
 }
 
 // Chain is a run of publishes of which each is accepted only if the message before it in the stream is the one published before it

@@ -3,6 +3,7 @@ package inbox_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -68,6 +69,13 @@ func atRate(b *testing.B, rate int) {
 		b.Fatal(err)
 	}
 	defer stop(b, in)
+	w.send(b, "warm-up", numbers(0, 20)...)
+	for all := false; !all; { // the streams are made and the readers have found them
+		mu.Lock()
+		all = len(arrived) == 20 && len(effect) == 20
+		mu.Unlock()
+		runtime.Gosched()
+	}
 	count := max(b.N, rate*5)
 	due := make(chan time.Time, count)
 	var writers sync.WaitGroup
@@ -103,7 +111,7 @@ func atRate(b *testing.B, rate int) {
 	for {
 		<-tick.C
 		mu.Lock()
-		done := len(arrived) >= count && len(effect) >= count
+		done := len(arrived) >= 20+count && len(effect) >= 20+count
 		mu.Unlock()
 		if done {
 			break
