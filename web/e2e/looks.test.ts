@@ -1,21 +1,7 @@
-import type { Browser } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { eventually, launch, newAccount, Person, stack } from './world'
+import { describe, expect, it } from 'vitest'
+import { eventually, newAccount, stack, twoBrowsers } from './world'
 
-let browser: Browser
-let person: Person
-
-beforeAll(async () => {
-  browser = await launch()
-})
-afterAll(() => browser.close())
-afterEach(async () => {
-  try {
-    person.expectNoComplaints()
-  } finally {
-    await person.leaves()
-  }
-})
+const { at, signedUp } = twoBrowsers()
 
 const text = `We ship on **Thursday at 9:00**, before the newsletter.
 
@@ -47,7 +33,7 @@ const screens = [
 describe.each(['light', 'dark'] as const)('in %s', (scheme) => {
   it.each(screens)('on a $name screen every page fits and can be used by everyone', async ({ name, width, height, scale, axe }) => {
     const wide = width >= 1100
-    person = await Person.at(browser, newAccount('Ann'), { colorScheme: scheme, viewport: { width, height }, deviceScaleFactor: scale, reducedMotion: 'reduce' })
+    const person = await at(0, newAccount('Ann'), { colorScheme: scheme, viewport: { width, height }, deviceScaleFactor: scale, reducedMotion: 'reduce' })
     const { page } = person
     const look = async (what: string) => {
       await person.screenshot(`${name}-${scheme}-${what}`)
@@ -121,12 +107,8 @@ describe.each(['light', 'dark'] as const)('in %s', (scheme) => {
 
 describe('by keyboard alone', () => {
   it('signs up, writes, shares, searches and signs out', async () => {
-    const colleague = await Person.at(browser, newAccount('Cleo'))
-    await colleague.signsUp()
-    colleague.expectNoComplaints()
-    await colleague.leaves()
-
-    person = await Person.at(browser, newAccount('Dora'))
+    const colleague = await signedUp(1, 'Cleo')
+    const person = await at(0, newAccount('Dora'))
     const { page, account } = person
     const press = (...keys: string[]) => keys.reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve())
     const type = (words: string) => page.keyboard.type(words)
@@ -190,7 +172,7 @@ describe('by keyboard alone', () => {
 
 describe('first load', () => {
   it('brings no editor and stays small', async () => {
-    person = await Person.at(browser, newAccount('Ann'))
+    const person = await at(0, newAccount('Ann'))
     const loaded: string[] = []
     person.page.on('response', (response) => void loaded.push(new URL(response.url()).pathname))
     await person.signsUp()

@@ -1,30 +1,8 @@
-import type { Browser, Route } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { eventually, launch, newAccount, Person } from './world'
+import type { Route } from 'playwright-core'
+import { describe, expect, it } from 'vitest'
+import { eventually, type Person, twoBrowsers } from './world'
 
-let browsers: Browser[]
-let people: Person[] = []
-
-beforeAll(async () => {
-  browsers = await Promise.all([launch(), launch()])
-})
-afterAll(() => Promise.all(browsers.map((browser) => browser.close())))
-afterEach(async () => {
-  const here = people
-  people = []
-  try {
-    for (const person of here) person.expectNoComplaints()
-  } finally {
-    await Promise.all(here.map((person) => person.leaves()))
-  }
-})
-
-async function signedUp(browser: 0 | 1, name: string) {
-  const person = await Person.at(browsers[browser]!, newAccount(name))
-  people.push(person)
-  await person.signsUp()
-  return person
-}
+const { signedUp } = twoBrowsers()
 
 async function sharedNote(body: string) {
   const [ann, ben] = await Promise.all([signedUp(0, 'Ann'), signedUp(1, 'Ben')])
@@ -144,9 +122,7 @@ describe('no text is lost', () => {
   })
 
   it('when the page is loaded again without a network: it starts, says what is the matter, and goes on by itself', async () => {
-    const ann = await Person.at(browsers[0]!, newAccount('Ann'))
-    people.push(ann)
-    await ann.signsUp()
+    const ann = await signedUp(0, 'Ann')
     await ann.page.evaluate(() => navigator.serviceWorker.ready)
     await ann.page.reload()
     await ann.isIn()

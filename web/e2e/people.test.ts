@@ -1,33 +1,12 @@
-import type { Browser } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { eventually, launch, newAccount, Person, stack } from './world'
+import type { Route } from 'playwright-core'
+import { describe, expect, it } from 'vitest'
+import { eventually, newAccount, stack, twoBrowsers } from './world'
 
-let browsers: Browser[]
-let people: Person[] = []
-
-beforeAll(async () => {
-  browsers = await Promise.all([launch(), launch()])
-})
-afterAll(() => Promise.all(browsers.map((browser) => browser.close())))
-afterEach(async () => {
-  const here = people
-  people = []
-  try {
-    for (const person of here) person.expectNoComplaints()
-  } finally {
-    await Promise.all(here.map((person) => person.leaves()))
-  }
-})
-
-async function at(browser: 0 | 1, account = newAccount('Ann')) {
-  const person = await Person.at(browsers[browser]!, account)
-  people.push(person)
-  return person
-}
+const { at, signedUp } = twoBrowsers()
 
 describe('signing in and out', () => {
   it('says what is wrong, and nothing of who exists', async () => {
-    const ann = await at(0)
+    const ann = await at(0, newAccount('Ann'))
     ann.mayComplain(/status of 401/)
     await ann.page.goto('/sign-in')
     await ann.page.getByLabel('E-mail').fill(ann.account.email)
@@ -37,8 +16,7 @@ describe('signing in and out', () => {
   })
 
   it('leads back to where one wanted to go', async () => {
-    const ann = await at(0)
-    await ann.signsUp()
+    const ann = await signedUp(0, 'Ann')
     await ann.writes('Deep link', 'x')
     const { pathname } = new URL(ann.page.url())
     await ann.page.getByRole('button', { name: /Your account/ }).click()
@@ -52,8 +30,7 @@ describe('signing in and out', () => {
   })
 
   it('survives a reload and reaches every tab', async () => {
-    const ann = await at(0)
-    await ann.signsUp()
+    const ann = await signedUp(0, 'Ann')
     await ann.page.reload()
     await ann.isIn()
     const second = await ann.page.context().newPage()
@@ -65,8 +42,7 @@ describe('signing in and out', () => {
   })
 
   it('keeps no token where scripts of tomorrow could find it', async () => {
-    const ann = await at(0)
-    await ann.signsUp()
+    const ann = await signedUp(0, 'Ann')
     const kept = await ann.page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }) + document.cookie + location.href)
     expect(kept).not.toMatch(/eyJ|nw_refresh/)
   })
@@ -75,9 +51,14 @@ describe('signing in and out', () => {
 describe('the owner', () => {
   it('keeps a person out, who is signed out at once and whose text stays', async () => {
     const owner = await at(0, { name: 'owner', ...stack().owner })
-    const ben = await at(1, newAccount('Ben'))
-    await ben.signsUp()
+    const ben = await signedUp(1, 'Ben')
     await ben.writes('Mine', 'Words.')
+    ben.mayComplain(/status of 503/)
+    const away = (route: Route) => (route.request().method() === 'PATCH' ? route.fulfill({ status: 503 }) : route.continue())
+    await ben.page.route('**/api/v1/notes/*', away)
+    await ben.cursorAfter('Words.')
+    await ben.types(' Unsent.')
+    await ben.sees('On this device, not sent yet')
     await owner.signsIn()
     await owner.page.goto('/people')
     await owner.page.getByRole('searchbox').fill(ben.account.email)
@@ -88,16 +69,19 @@ describe('the owner', () => {
     const since = Date.now()
     await ben.page.getByText('Your session has ended.').waitFor()
     expect(Date.now() - since).toBeLessThan(1_500)
+    await ben.page.getByText('One unsent note stays on this device').waitFor()
+    await ben.page.unroute('**/api/v1/notes/*', away)
     await owner.page.getByRole('button', { name: `What to do with ${ben.account.name}` }).click()
     await owner.page.getByRole('menuitem', { name: 'Let in again' }).click()
     await owner.page.getByText('may sign in again').first().waitFor()
     await ben.signsIn()
-    await ben.row('Mine').waitFor()
+    await ben.opens('Mine')
+    await eventually(async () => expect(await ben.text()).toBe('Words. Unsent.'))
+    await ben.sees('Saved')
   })
 
   it('is the only one who sees the people page', async () => {
-    const ann = await at(0)
-    await ann.signsUp()
+    const ann = await signedUp(0, 'Ann')
     await ann.page.goto('/people')
     await ann.page.getByText('Only the owner of the workspace sees this page.').waitFor()
   })
@@ -105,8 +89,7 @@ describe('the owner', () => {
 
 describe('a profile', () => {
   it('changes name and password', async () => {
-    const ann = await at(0)
-    await ann.signsUp()
+    const ann = await signedUp(0, 'Ann')
     await ann.page.goto('/settings')
     await ann.page.getByLabel('Name', { exact: true }).fill('Anna Maria')
     await ann.page.getByRole('button', { name: 'Save name' }).click()
@@ -126,7 +109,7 @@ describe('a profile', () => {
 
 describe('an address without a workspace', () => {
   it('says so', async () => {
-    const ann = await at(0)
+    const ann = await at(0, newAccount('Ann'))
     ann.mayComplain(/status of 404/)
     const { port } = new URL(stack().url)
     await ann.page.goto(`http://nobody-lives-here.localhost:${port}/`)

@@ -1,34 +1,11 @@
-import type { Browser } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { eventually, launch, newAccount, Person, stack } from './world'
+import { describe, expect, it } from 'vitest'
+import { eventually, stack, twoBrowsers } from './world'
 
-let browsers: Browser[]
-let people: Person[] = []
-
-beforeAll(async () => {
-  browsers = await Promise.all([launch(), launch()])
-})
-afterAll(() => Promise.all(browsers.map((browser) => browser.close())))
-afterEach(async () => {
-  const here = people
-  people = []
-  try {
-    for (const person of here) person.expectNoComplaints()
-  } finally {
-    await Promise.all(here.map((person) => person.leaves()))
-  }
-})
-
-async function at(browser: 0 | 1, ...args: Parameters<typeof Person.at> extends [unknown, ...infer R] ? R : never) {
-  const person = await Person.at(browsers[browser]!, ...args)
-  people.push(person)
-  return person
-}
+const { at, signedUp } = twoBrowsers()
 
 /** Two people who have signed up, each at a browser of their own. */
 async function two() {
-  const [ann, ben] = await Promise.all([at(0, newAccount('Ann')), at(1, newAccount('Ben'))])
-  await Promise.all([ann.signsUp(), ben.signsUp()])
+  const [ann, ben] = await Promise.all([signedUp(0, 'Ann'), signedUp(1, 'Ben')])
   return { ann, ben }
 }
 
@@ -36,8 +13,7 @@ describe('the main job', () => {
   it('the owner writes and shares a note, someone who just signed up sees it live, and both edit it', async () => {
     const owner = await at(0, { name: 'owner', ...stack().owner })
     await owner.signsIn()
-    const ben = await at(1, newAccount('Ben'))
-    await ben.signsUp()
+    const ben = await signedUp(1, 'Ben')
     await ben.page.getByText('No notes yet.').waitFor()
 
     const title = `Launch plan ${Date.now()}`
@@ -119,8 +95,7 @@ describe('the main job', () => {
   })
 
   it('pins, archives, tags, trashes and restores', async () => {
-    const ann = await at(0, newAccount('Ann'))
-    await ann.signsUp()
+    const ann = await signedUp(0, 'Ann')
     await ann.writes('Tidy me', 'Words.')
     const menu = async (item: string) => {
       await ann.page.getByRole('button', { name: 'More about this note' }).click()
@@ -159,8 +134,7 @@ describe('the main job', () => {
   })
 
   it('finds notes while typing, and marks what was found', async () => {
-    const ann = await at(0, newAccount('Ann'))
-    await ann.signsUp()
+    const ann = await signedUp(0, 'Ann')
     await ann.writes('Herbs', 'Rosemary and thyme.')
     await ann.writes('季度回顾', '我们比计划提前两周完成了迁移。')
     const find = async (q: string, title: string, mark: string) => {
@@ -176,8 +150,7 @@ describe('the main job', () => {
   })
 
   it('brings an earlier version back', async () => {
-    const ann = await at(0, newAccount('Ann'))
-    await ann.signsUp()
+    const ann = await signedUp(0, 'Ann')
     await ann.writes('Versions', 'The first words.')
     await ann.body.click()
     await ann.page.keyboard.press('ControlOrMeta+a')

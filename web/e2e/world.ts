@@ -3,14 +3,14 @@ import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { AxeBuilder } from '@axe-core/playwright'
 import { chromium, type Browser, type BrowserContextOptions, type Locator, type Page } from 'playwright-core'
-import { expect, inject } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, inject } from 'vitest'
 
 export const stack = () => inject('stack')
 
 const screenshots = resolve(import.meta.dirname, '../screenshots')
 let counter = 0
 
-export function launch(): Promise<Browser> {
+function launch(): Promise<Browser> {
   return chromium.launch({
     executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
     args: [
@@ -197,6 +197,40 @@ export class Person {
   async leaves(): Promise<void> {
     await this.page.context().close()
   }
+}
+
+/** Two browsers for a file of tests. Whoever sat down at one must have nothing to complain about when the test ends. */
+export function twoBrowsers() {
+  let browsers: Browser[]
+  let people: Person[] = []
+
+  beforeAll(async () => {
+    browsers = await Promise.all([launch(), launch()])
+  })
+  afterAll(() => Promise.all(browsers.map((browser) => browser.close())))
+  afterEach(async () => {
+    const here = people
+    people = []
+    try {
+      for (const person of here) person.expectNoComplaints()
+    } finally {
+      await Promise.all(here.map((person) => person.leaves()))
+    }
+  })
+
+  async function at(browser: 0 | 1, account: Account, options?: BrowserContextOptions): Promise<Person> {
+    const person = await Person.at(browsers[browser]!, account, options)
+    people.push(person)
+    return person
+  }
+
+  async function signedUp(browser: 0 | 1, name: string): Promise<Person> {
+    const person = await at(browser, newAccount(name))
+    await person.signsUp()
+    return person
+  }
+
+  return { at, signedUp }
 }
 
 /** Asks again until it holds, as long as a person would wait. */

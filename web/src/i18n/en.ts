@@ -4,7 +4,6 @@ export default {
     cancel: 'Cancel',
     close: 'Close',
     retry: 'Try again',
-    copy: 'Copy',
     copied: 'Copied',
     untitled: 'Untitled',
     someone: 'Someone',
@@ -12,7 +11,6 @@ export default {
     more: 'Show more',
     back: 'Back',
     loading: 'Loading…',
-    newTab: '(opens in a new tab)',
   },
   signIn: {
     welcome: 'Sign in to {workspace}',
@@ -75,11 +73,9 @@ export default {
   list: {
     label: 'List of notes',
     unread: 'New since you last looked',
-    by: '{name}, {when}',
     fresh: '{n} new or changed note | {n} new or changed notes',
     shared: 'Shared',
     pinned: 'Pinned',
-    end: 'That is all.',
     empty: {
       all: 'No notes yet. The first one is a click away.',
       mine: 'You have not written a note yet.',
@@ -156,7 +152,6 @@ export default {
     asNewNote: 'Keep as a new note',
     keptAsNew: 'Kept as a new note',
     copyOf: '{title} (my version)',
-    leave: 'Leave it',
   },
   conflict: {
     title: '{name} changed the same words',
@@ -188,7 +183,6 @@ export default {
     nobody: 'Nobody here by that name or e-mail.',
     invite: 'They can sign up at {url}',
     remove: 'Remove {name}',
-    removeShort: 'Remove',
     removed: '{name} can not see this note any more, since {time}.',
     left: 'You can not see this note any more.',
     added: '{name} {role} now.',
@@ -206,10 +200,8 @@ export default {
   history: {
     current: 'Now',
     version: 'Version {n}',
-    by: '{name}',
     restore: 'Make it the current version',
     restored: 'Version {n} is the current one again',
-    compare: 'What has changed since',
     back: 'All versions',
     empty: 'No earlier versions.',
     tags: 'Tags: {tags}',
