@@ -84,7 +84,7 @@ func (w *worker) together(ctx context.Context, jobs []*job) error {
 	if len(jobs) == 1 { // with one, the transaction's own statements belong to its trace
 		ctx = trace.ContextWithSpan(ctx, jobs[0].span)
 	}
-	err := w.db.Tx(ctx, func(tx *gorm.DB) error { return w.effect(tx, jobs) })
+	err := w.transaction(ctx, jobs)
 	for _, j := range jobs {
 		end(j, err)
 	}
@@ -97,13 +97,23 @@ func (w *worker) together(ctx context.Context, jobs []*job) error {
 	return nil
 }
 
-// effect is the transaction.
-func (w *worker) effect(tx *gorm.DB, jobs []*job) error {
+// transaction runs effect. Jobs of one workspace, which is the rule, enter it with the transaction's beginning and need no round trip for that.
+func (w *worker) transaction(ctx context.Context, jobs []*job) error {
+	first := jobs[0].Event.WorkspaceID
+	for _, j := range jobs {
+		if j.Event.WorkspaceID != first {
+			return w.db.Tx(ctx, func(tx *gorm.DB) error { return w.effect(tx, jobs, "") })
+		}
+	}
+	return w.db.InWorkspace(ctx, first, func(tx *gorm.DB) error { return w.effect(tx, jobs, first) })
+}
+
+// effect is what the transaction does; workspace is the one it begins in.
+func (w *worker) effect(tx *gorm.DB, jobs []*job, workspace string) error {
 	fresh, err := w.claim(tx, jobs)
 	if err != nil {
 		return err
 	}
-	workspace := ""
 	for _, j := range jobs {
 		j.handled = false
 		if j.handle == nil || !fresh[j.Event.ID] {
