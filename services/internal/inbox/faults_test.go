@@ -2,16 +2,27 @@ package inbox_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"gorm.io/gorm"
 
+	settings "noteworks.dev/services/internal/config"
 	"noteworks.dev/services/internal/event"
 	"noteworks.dev/services/internal/inbox"
+	"noteworks.dev/services/internal/natstest"
+	"noteworks.dev/services/internal/outbox"
+	"noteworks.dev/services/internal/pgtest"
 	"noteworks.dev/services/internal/telemetry"
 )
 
@@ -158,6 +169,65 @@ func TestEverythingAwayAtStart(t *testing.T) {
 	w.send(t, "note", numbers(0, 20)...)
 	w.nats.Up(t)
 	w.requireEffects(t)
+}
+
+// The database dies under the handlers and comes back: events wait, and none is parked for it.
+func TestTheDatabaseRestarts(t *testing.T) {
+	t.Parallel()
+	w := &world{World: pgtest.NewPrivate(t, outbox.Migrations, inbox.Migrations, effects()), nats: natstest.Start(t), sent: map[string][]string{}}
+	w.outbox = w.relay(t, telemetry.Discard())
+	var handled atomic.Int32
+	down := make(chan struct{})
+	w.consume(t, config(), telemetry.Discard(), func(context.Context, inbox.Tx, string) error {
+		if handled.Add(1) == 20 {
+			w.Server.Kill()
+			close(down)
+		}
+		return nil
+	})
+	w.send(t, "note", numbers(0, 20)...)
+	<-down
+	if err := w.Server.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.send(t, "note", numbers(20, 40)...)
+	w.requireOnce(t)
+	w.deadLetters(t, 0)
+}
+
+func TestMetricsTellHowItGoes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tel, err := telemetry.New(t.Context(), "note", settings.Map(nil), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.consume(t, config(), tel, func(_ context.Context, _ inbox.Tx, value string) error {
+		if value == "bad" {
+			return errors.New("no")
+		}
+		return nil
+	})
+	w.send(t, "note", "a", "b", "bad")
+	w.deadLetters(t, 1)
+	const of = `{consumer="note-test",event_type="note.v1.NoteChanged"}`
+	want := []string{"inbox_processed_total" + of + " 2", "inbox_parked_total" + of + " 1", "inbox_retried_total" + of + " 3", `inbox_pending{consumer="note-test"} 0`}
+	limit := time.After(patience)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		answer := httptest.NewRecorder()
+		tel.MetricsHandler().ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+		missing := slices.DeleteFunc(slices.Clone(want), func(line string) bool { return strings.Contains(answer.Body.String(), line) })
+		if len(missing) == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("no metric %v in\n%s", missing, answer.Body)
+		}
+	}
 }
 
 // Inbox and relay are killed at random points while events are written, and NATS loses everything now and then.
