@@ -62,14 +62,12 @@ func (b *Bus) endOf(ctx context.Context, stream string) (End, error) {
 		return end, nil
 	}
 	end.Hole = state.NumDeleted > 0 || state.LastSeq-state.FirstSeq+1 != state.Msgs
-	if end.Newest, end.Stored, err = eventAt(ctx, s, state.LastSeq); passes(err) != nil {
-		return End{}, err
-	}
+	newest, stored, err := eventAt(ctx, s, state.LastSeq)
 	if err != nil {
-		end.Newest = Event{}
-		return end, nil // nothing stands before the beginning
+		return end, passes(err) // nothing stands before the beginning
 	}
-	if end.Cursor, err = ParseCursor(end.Newest.Cursor); err != nil {
+	end.Newest, end.Stored = newest, stored
+	if end.Cursor, err = ParseCursor(newest.Cursor); err != nil {
 		return End{}, err
 	}
 	end.Before, err = beforeOldest(ctx, s, state.FirstSeq)
