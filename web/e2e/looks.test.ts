@@ -159,11 +159,16 @@ describe('by keyboard alone', () => {
     await page.locator('[data-test=share]').filter({ hasText: colleague.account.name }).waitFor()
     await press('Escape')
 
-    await press('ControlOrMeta+k')
-    await type('milk')
+    const search = async (words: string) => {
+      await press('ControlOrMeta+k')
+      await eventually(async () => expect(await focused()).toBe('Search and commands'))
+      await type(words)
+    }
+    await search('milk')
     await page.locator('[role=option] mark').first().waitFor()
-    await press('Escape', 'ControlOrMeta+k')
-    await type('sign out')
+    await press('Escape')
+    await page.getByRole('dialog').waitFor({ state: 'detached' })
+    await search('sign out')
     await page.getByRole('option', { name: 'Sign out' }).waitFor()
     await press('Enter')
     await page.getByText('You are signed out.').waitFor()

@@ -1,7 +1,7 @@
 import type { Messages } from '.'
 
 const de: Messages = {
-  app: { name: 'Noteworks', skip: 'Zur Notiz springen', starting: 'Der Arbeitsbereich wird geöffnet …' },
+  app: { name: 'Noteworks', skip: 'Zur Notiz springen', starting: 'Der Arbeitsbereich wird geöffnet …', updated: 'Noteworks wurde aktualisiert.', reload: 'Neu laden' },
   common: {
     cancel: 'Abbrechen',
     close: 'Schließen',

@@ -1,5 +1,5 @@
 export default {
-  app: { name: 'Noteworks', skip: 'Skip to the note', starting: 'Opening your workspace…' },
+  app: { name: 'Noteworks', skip: 'Skip to the note', starting: 'Opening your workspace…', updated: 'Noteworks has been updated.', reload: 'Reload' },
   common: {
     cancel: 'Cancel',
     close: 'Close',
