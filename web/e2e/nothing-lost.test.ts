@@ -81,6 +81,19 @@ describe('no text is lost', () => {
     await eventually(async () => expect(await ben.text()).toBe('one mine'))
   })
 
+  it('when both write at once, each in a line of their own: every character arrives at both', async () => {
+    const { ann, ben } = await sharedNote('Ann: \n\nSome words between them.\n\nBen: ')
+    for (const person of [ann, ben]) person.mayComplain(/status of 412/)
+    const words = (name: string) => Array.from({ length: 30 }, (_, i) => `${name}${i}`).join(' ')
+    await ann.cursorAfter('Ann: ')
+    await ben.cursorAfter('Ben: ')
+    await Promise.all([ann, ben].map((person, i) => person.page.keyboard.type(words('ab'[i]!), { delay: 40 })))
+    const all = `Ann: ${words('a')}\n\nSome words between them.\n\nBen: ${words('b')}`
+    await eventually(async () => expect(await ann.text()).toBe(all))
+    await eventually(async () => expect(await ben.text()).toBe(all))
+    await Promise.all([ann.sees('Saved'), ben.sees('Saved')])
+  })
+
   it('when the answer to a save is late: the stale edit is merged', async () => {
     const { ann, ben } = await sharedNote('one\ntwo')
     ben.mayComplain(/status of 412/)

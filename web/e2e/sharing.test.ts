@@ -20,7 +20,7 @@ describe('the main job', () => {
     await owner.writes(title, 'First line.\n\nSecond line.')
     const begin = Date.now()
     await owner.shares(ben.account, 'can edit')
-    await ben.row(title).waitFor()
+    await ben.row(title).getByText('New since you last looked').waitFor()
     expect(Date.now() - begin).toBeLessThan(5_000)
     await ben.page.getByText(/shared “Launch plan/).first().waitFor()
     await owner.closesDialog()
@@ -30,6 +30,7 @@ describe('the main job', () => {
     await ben.types(' By Ben.')
     await eventually(async () => expect(await owner.text()).toBe('First line.\n\nSecond line. By Ben.'))
     await owner.page.locator('.nw-remote-name > span', { hasText: ben.account.name }).waitFor()
+    await owner.screenshot('remote-change')
 
     await owner.cursorAfter('First line.')
     await owner.types(' By the owner.')

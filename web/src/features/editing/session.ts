@@ -1,6 +1,6 @@
 import type { Note, NoteChange, Who } from '@/api/gen/note'
 import { backoff } from '@/api/live/backoff'
-import { ApiError } from '@/api/problem'
+import { ApiError, unreachable } from '@/api/problem'
 import { randomHex } from '@/api/random'
 import type { Base, Draft, DraftStore } from './drafts'
 import { mergeContent, sameContent, sameTags, type Content } from './merge'
@@ -182,6 +182,11 @@ export class EditSession {
     await this.storing
   }
 
+  /** Puts what is unsent on the device now: the page may be about to go. */
+  keep(): void {
+    this.persist()
+  }
+
   /** Tries again at once: the network is back, or the person signed in again. */
   retry(): void {
     this.attempts = 0
@@ -307,8 +312,11 @@ export class EditSession {
   }
 
   private rejected(err: unknown): void {
-    if (!(err instanceof ApiError)) throw err
-    if (err.status === 412 && err.current) {
+    if (!(err instanceof ApiError)) {
+      // A defect of this program: the text stays on the device like any other that could not be sent.
+      reportError(err)
+      this.failure = unreachable('')
+    } else if (err.status === 412 && err.current) {
       this.failure = undefined
       this.take(err.current, this.base ?? empty)
       const { current } = err

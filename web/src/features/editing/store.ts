@@ -148,7 +148,11 @@ export const useEditing = defineStore('editing', () => {
 
   // Browsers without Web Locks cannot tell which tabs live; then every draft is taken up, which merging makes harmless.
   if ('locks' in navigator) void navigator.locks.request(lockOf(tab), () => new Promise(() => undefined))
-  addEventListener('pagehide', () => void flushAll())
+  const keepAll = () => sessions.forEach((session) => session.keep())
+  addEventListener('pagehide', keepAll)
+  document.addEventListener('visibilitychange', () => {
+    if (document.hidden) keepAll()
+  })
   addEventListener('beforeunload', (event) => {
     if (unsent.value.length) event.preventDefault()
   })

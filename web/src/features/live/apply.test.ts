@@ -92,14 +92,14 @@ describe('a share', () => {
   it('is told to the person it is for', () => {
     const w = world()
     w.apply('note.v1.NoteShared', { noteId: 'new', personId: 'bob', actorId: 'ann', role: 'viewer', title: 'Plan' })
-    expect(w.audience.told).toHaveBeenCalledWith({ kind: 'shared', by: 'ann', title: 'Plan', role: 'viewer' })
+    expect(w.audience.told).toHaveBeenCalledWith({ kind: 'shared', noteId: 'new', by: 'ann', title: 'Plan', role: 'viewer' })
     expect(w.isStale(w.list)).toBe(true)
   })
 
   it('in another role is told as such', () => {
     const w = world()
     w.apply('note.v1.NoteShared', { noteId: 'c', personId: 'bob', actorId: 'ann', role: 'viewer', title: 'c' })
-    expect(w.audience.told).toHaveBeenCalledWith({ kind: 'role', by: 'ann', title: 'c', role: 'viewer' })
+    expect(w.audience.told).toHaveBeenCalledWith({ kind: 'role', noteId: 'c', by: 'ann', title: 'c', role: 'viewer' })
     expect(w.isStale(keys.note('c'))).toBe(true)
   })
 
@@ -115,7 +115,7 @@ describe('a share', () => {
     expect(w.order()).toEqual(['a', 'b'])
     expect(w.client.getQueryData(keys.note('c'))).toBeUndefined()
     expect(w.audience.noteLost).toHaveBeenCalledWith('c')
-    expect(w.audience.told).toHaveBeenCalledWith({ kind: 'unshared', by: 'ann', title: 'c' })
+    expect(w.audience.told).toHaveBeenCalledWith({ kind: 'unshared', noteId: 'c', by: 'ann', title: 'c' })
   })
 
   it('taken from somebody else leaves the note', () => {

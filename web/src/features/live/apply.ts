@@ -25,6 +25,7 @@ export interface Audience {
 
 export interface News {
   kind: 'shared' | 'unshared' | 'role'
+  noteId: string
   by: string
   title: string
   role?: Role
@@ -124,7 +125,7 @@ function shared(client: QueryClient, to: Audience, data: LiveData['note.v1.NoteS
   void client.invalidateQueries({ queryKey: keys.note(data.noteId) })
   refetchLists(client)
   if (known?.role === role) return
-  to.told({ kind: known ? 'role' : 'shared', by: data.actorId ?? '', title: data.title ?? known?.title ?? '', role })
+  to.told({ kind: known ? 'role' : 'shared', noteId: data.noteId, by: data.actorId ?? '', title: data.title ?? known?.title ?? '', role })
 }
 
 function taken(client: QueryClient, to: Audience, data: LiveData['note.v1.NoteUnshared']): void {
@@ -132,7 +133,7 @@ function taken(client: QueryClient, to: Audience, data: LiveData['note.v1.NoteUn
   dropNote(client, data.noteId)
   to.noteLost(data.noteId)
   refetchLists(client)
-  if (known && data.actorId !== to.me) to.told({ kind: 'unshared', by: data.actorId ?? '', title: known.title })
+  if (known && data.actorId !== to.me) to.told({ kind: 'unshared', noteId: data.noteId, by: data.actorId ?? '', title: known.title })
 }
 
 function sharesChanged(client: QueryClient, id: string): void {

@@ -5,6 +5,7 @@ import { useI18n } from 'vue-i18n'
 import { LiveClient, type LiveState } from '@/api/live/client'
 import { useNotices } from '@/ui/notices'
 import { useEditing } from '../editing/store'
+import { useSeen } from '../notes/seen'
 import { usePeople } from '../people/store'
 import { useRuntime } from '../runtime'
 import { useSession } from '../session/store'
@@ -23,6 +24,7 @@ export const useLive = defineStore('live', () => {
   const people = usePeople()
   const editing = useEditing()
   const notices = useNotices()
+  const seen = useSeen()
   const { t } = useI18n({ useScope: 'global' })
   const state = ref<LiveState>('off')
   const online = ref(navigator.onLine)
@@ -56,7 +58,8 @@ export const useLive = defineStore('live', () => {
 
   keeper.subscribe({ renewed: (token) => socket.renewed(token), ended: () => undefined })
 
-  async function announce({ kind, by, title, role }: News): Promise<void> {
+  async function announce({ kind, noteId, by, title, role }: News): Promise<void> {
+    if (kind === 'shared') seen.neverSeen(noteId)
     const name = (await people.nameOf(by)) || t('common.someone')
     const words = { name, title: title || t('common.untitled'), role: role ? t(`share.can.${role}`) : '' }
     if (kind === 'shared') notices.show(t('share.sharedWithYou', words))

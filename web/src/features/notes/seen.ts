@@ -21,6 +21,13 @@ export const useSeen = defineStore('seen', () => {
 
   function look(id: string, version: number): void {
     if ((seen.value.versions[id] ?? 0) >= version) return
+    keep(id, version)
+  }
+
+  /** The note has just come to this person, however old it is. */
+  const neverSeen = (id: string) => keep(id, 0)
+
+  function keep(id: string, version: number): void {
     const others = Object.entries(seen.value.versions).filter(([other]) => other !== id)
     seen.value.versions = Object.fromEntries([...others.slice(1 - limit), [id, version]])
     localStorage.setItem(key(), JSON.stringify(seen.value))
@@ -32,7 +39,7 @@ export const useSeen = defineStore('seen', () => {
     return version === undefined ? item.updatedAt > seen.value.since : item.version > version
   }
 
-  return { look, isNew }
+  return { look, neverSeen, isNew }
 })
 
 function read(key: string): Seen {
