@@ -19,6 +19,7 @@ import (
 	"noteworks.dev/services/internal/embeddednats"
 	"noteworks.dev/services/internal/embeddedpg"
 	"noteworks.dev/services/internal/event"
+	"noteworks.dev/services/internal/program"
 	"noteworks.dev/services/internal/telemetry"
 	noteserver "noteworks.dev/services/note/server"
 	userserver "noteworks.dev/services/user/server"
@@ -192,39 +193,12 @@ func (s *Server) inThisProcess(ctx context.Context, service string, settings map
 	lookup := environment(settings, s.lookup)
 	switch service {
 	case "user":
-		return start(ctx, service, lookup, s.logs, userserver.New)
+		return program.Start(ctx, service, lookup, s.logs, userserver.New)
 	case "note":
-		return start(ctx, service, lookup, s.logs, noteserver.New)
+		return program.Start(ctx, service, lookup, s.logs, noteserver.New)
 	default:
-		return start(ctx, service, lookup, s.logs, gatewayserver.New)
+		return program.Start(ctx, service, lookup, s.logs, gatewayserver.New)
 	}
-}
-
-// running is what the three servers have in common.
-type running interface {
-	Start(context.Context) error
-	Stop(context.Context) error
-}
-
-// start reads a service's settings as its own program would and starts it with telemetry of its own.
-func start[C any, S running](ctx context.Context, name string, lookup config.LookupFunc, logs io.Writer, build func(context.Context, C, *telemetry.Telemetry) (S, error)) (func(context.Context) error, error) {
-	cfg, err := config.Load[C](lookup)
-	if err != nil {
-		return nil, err
-	}
-	tel, err := telemetry.New(ctx, name, lookup, logs)
-	if err != nil {
-		return nil, err
-	}
-	svc, err := build(ctx, cfg, tel)
-	if err != nil {
-		return nil, errors.Join(err, tel.Shutdown(ctx))
-	}
-	end := func(ctx context.Context) error { return errors.Join(svc.Stop(ctx), tel.Shutdown(ctx)) }
-	if err := svc.Start(ctx); err != nil {
-		return nil, errors.Join(err, end(ctx))
-	}
-	return end, nil
 }
 
 func (s *Server) startPostgres(ctx context.Context) error {

@@ -5,7 +5,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -24,6 +23,7 @@ import (
 	"noteworks.dev/services/internal/config"
 	"noteworks.dev/services/internal/event"
 	"noteworks.dev/services/internal/httpserver"
+	"noteworks.dev/services/internal/program"
 	"noteworks.dev/services/internal/telemetry"
 )
 
@@ -152,35 +152,5 @@ func (s *Server) OpsAddr() string { return s.ops.Addr() }
 
 // Run is the program: it serves until ctx ends, then stops within SHUTDOWN_GRACE.
 func Run(ctx context.Context, lookup config.LookupFunc, logs io.Writer) error {
-	cfg, err := config.Load[Config](lookup)
-	if err != nil {
-		return err
-	}
-	tel, err := telemetry.New(ctx, name, lookup, logs)
-	if err != nil {
-		return err
-	}
-	return errors.Join(serve(ctx, cfg, tel), flush(ctx, tel))
-}
-
-func serve(ctx context.Context, cfg Config, tel *telemetry.Telemetry) error {
-	s, err := New(ctx, cfg, tel)
-	if err != nil {
-		return err
-	}
-	if err := s.Start(ctx); err != nil {
-		return fmt.Errorf("start: %w", err)
-	}
-	<-ctx.Done()
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownGrace)
-	defer cancel()
-	return s.Stop(stopping)
-}
-
-// flush sends the last spans; losing them is no reason to wait.
-func flush(ctx context.Context, tel *telemetry.Telemetry) error {
-	const patience = 2 * time.Second
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	defer cancel()
-	return tel.Shutdown(ctx)
+	return program.Run(ctx, name, lookup, logs, New, func(c Config) time.Duration { return c.ShutdownGrace })
 }

@@ -5,7 +5,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"sync/atomic"
@@ -19,6 +18,7 @@ import (
 	"noteworks.dev/services/internal/httpserver"
 	"noteworks.dev/services/internal/outbox"
 	"noteworks.dev/services/internal/pg"
+	"noteworks.dev/services/internal/program"
 	kitrpc "noteworks.dev/services/internal/rpc"
 	"noteworks.dev/services/internal/telemetry"
 	"noteworks.dev/services/user/internal/accesstoken"
@@ -183,35 +183,5 @@ func newID() (string, error) {
 
 // Run is the program: it serves until ctx ends, then stops within SHUTDOWN_GRACE.
 func Run(ctx context.Context, lookup config.LookupFunc, logs io.Writer) error {
-	cfg, err := config.Load[Config](lookup)
-	if err != nil {
-		return err
-	}
-	tel, err := telemetry.New(ctx, name, lookup, logs)
-	if err != nil {
-		return err
-	}
-	return errors.Join(serve(ctx, cfg, tel), flush(ctx, tel))
-}
-
-func serve(ctx context.Context, cfg Config, tel *telemetry.Telemetry) error {
-	s, err := New(ctx, cfg, tel)
-	if err != nil {
-		return err
-	}
-	if err := s.Start(ctx); err != nil {
-		return fmt.Errorf("start: %w", err)
-	}
-	<-ctx.Done()
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownGrace)
-	defer cancel()
-	return s.Stop(stopping)
-}
-
-// flush sends the last spans; losing them is no reason to wait.
-func flush(ctx context.Context, tel *telemetry.Telemetry) error {
-	const patience = 2 * time.Second
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	defer cancel()
-	return tel.Shutdown(ctx)
+	return program.Run(ctx, name, lookup, logs, New, func(c Config) time.Duration { return c.ShutdownGrace })
 }
