@@ -201,5 +201,5 @@ func TestADatabaseThatIsAwayIsSaidSoAtOnceAndComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	back()
-	ann.refresh().require(t, http.StatusOK)
+	w.eventually("to refresh again", func() bool { return ann.refresh().status == http.StatusOK })
 }
