@@ -76,8 +76,13 @@ export class Person {
   }
 
   async signsIn(): Promise<void> {
+    await this.page.goto('/sign-in')
+    await this.signsInHere()
+  }
+
+  /** On the sign-in page that is open. */
+  async signsInHere(): Promise<void> {
     const { page, account } = this
-    await page.goto('/sign-in')
     await page.getByLabel('E-mail').fill(account.email)
     await page.getByLabel('Password', { exact: true }).fill(account.password)
     await page.getByRole('button', { name: 'Sign in', exact: true }).click()

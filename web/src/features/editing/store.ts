@@ -1,6 +1,6 @@
 import { useQueryClient } from '@tanstack/vue-query'
 import { defineStore } from 'pinia'
-import { computed, shallowReactive, shallowRef, triggerRef, watch } from 'vue'
+import { computed, ref, shallowReactive, shallowRef, triggerRef, watch } from 'vue'
 import type { Note } from '@/api/gen/note'
 import { ApiError } from '@/api/problem'
 import { storeNote } from '../notes/cache'
@@ -22,6 +22,8 @@ export const useEditing = defineStore('editing', () => {
   /** Moves on whenever any session changes. */
   const pulse = shallowRef(0)
   const watched = new Map<string, number>()
+  /** What earlier visits left has been taken up: from now on a note that is opened has no draft waiting for it. */
+  const adopted = ref(false)
 
   const options = (): SessionOptions => ({
     userId: account.user?.id ?? '',
@@ -81,13 +83,15 @@ export const useEditing = defineStore('editing', () => {
 
   /** Takes up the drafts that earlier visits left on this device. */
   async function adopt(userId: string): Promise<void> {
-    const found = await drafts.all(userId).catch(() => [])
+    const found = await Promise.race([drafts.all(userId).catch(() => []), after(patience)])
     const busy = await otherTabs()
+    if (account.user?.id !== userId) return
     for (const draft of found) {
-      if (sessions.has(draft.key) || (draft.tab !== tab && busy.has(draft.tab))) continue
-      queued.push(draft)
+      if (draft.tab !== tab && busy.has(draft.tab)) continue
+      if (!sessions.has(draft.key) && !queued.some(({ key }) => key === draft.key)) queued.push(draft)
     }
     adoptNext()
+    adopted.value = true
   }
 
   function adoptNext(): void {
@@ -128,6 +132,7 @@ export const useEditing = defineStore('editing', () => {
 
   function retryAll(): void {
     for (const session of sessions.values()) session.retry()
+    if (account.user) void adopt(account.user.id)
   }
 
   const flushAll = () => Promise.all([...sessions.values()].map((s) => s.flush()))
@@ -141,6 +146,7 @@ export const useEditing = defineStore('editing', () => {
       sessions.clear()
       watched.clear()
       queued.length = 0
+      adopted.value = false
       if (id) void adopt(id)
     },
     { immediate: true },
@@ -157,8 +163,13 @@ export const useEditing = defineStore('editing', () => {
     if (unsent.value.length) event.preventDefault()
   })
 
-  return { sessions, pulse, unsent, find, open, compose, hold, learnt, catchUp, catchUpAll, lost, gained, retryAll, flushAll }
+  return { sessions, pulse, adopted, unsent, find, open, compose, hold, learnt, catchUp, catchUpAll, lost, gained, retryAll, flushAll }
 })
+
+/** A device store that does not answer in this time counts as empty for now, in milliseconds. */
+const patience = 2_000
+
+const after = (wait: number) => new Promise<Draft[]>((resolve) => setTimeout(resolve, wait, []))
 
 const lockOf = (tab: string) => `nw-tab-${tab}`
 

@@ -23,7 +23,7 @@ const theme = EditorView.theme({
   '.nw-remote-name > span': {
     position: 'absolute',
     insetInlineStart: '0',
-    bottom: '1.1em',
+    bottom: '1.4em',
     padding: '0 0.4rem',
     borderRadius: '4px',
     backgroundColor: 'var(--accent)',
