@@ -59,6 +59,8 @@ describe('the owner', () => {
     await ben.sees('On this device, not sent yet')
     await owner.signsIn()
     await owner.page.goto('/people')
+    await owner.page.getByText(ben.account.email).waitFor()
+    await owner.expectAccessibleInLightAndDark('people')
     await owner.page.getByRole('searchbox').fill(ben.account.email)
     await owner.page.getByRole('button', { name: `What to do with ${ben.account.name}` }).click()
     await owner.page.getByRole('menuitem', { name: 'Keep out' }).click()

@@ -124,6 +124,7 @@ describe('the main job', () => {
     await rail('Trash')
     await ann.row('Tidy me').click()
     await ann.page.getByText('This note is in the trash.').waitFor()
+    await ann.expectAccessibleInLightAndDark('trash')
     await ann.page.getByRole('button', { name: 'Restore' }).click()
     await ann.title.waitFor()
     await menu('Move to trash')

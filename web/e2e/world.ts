@@ -49,7 +49,7 @@ export class Person {
   static async at(browser: Browser, account: Account, options: BrowserContextOptions = {}): Promise<Person> {
     const context = await browser.newContext({ baseURL: stack().url, viewport: { width: 1440, height: 900 }, ...options })
     const page = await context.newPage()
-    page.setDefaultTimeout(10_000)
+    page.setDefaultTimeout(20_000)
     const person = new Person(page, account)
     await page.exposeBinding('complain', (_, text: string) => void person.complaints.push(text))
     await page.addInitScript(() => {
@@ -199,6 +199,14 @@ export class Person {
     expect(serious, where).toEqual([])
   }
 
+  async expectAccessibleInLightAndDark(where: string): Promise<void> {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await this.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+      await this.screenshot(`${where}-${colorScheme}`)
+      await this.expectAccessible(`${where}, ${colorScheme}`)
+    }
+  }
+
   async leaves(): Promise<void> {
     await this.page.context().close()
   }
@@ -239,6 +247,6 @@ export function twoBrowsers() {
 }
 
 /** Asks again until it holds, as long as a person would wait. */
-export async function eventually(check: () => Promise<void>, within = 10_000): Promise<void> {
+export async function eventually(check: () => Promise<void>, within = 20_000): Promise<void> {
   await expect.poll(async () => check().then(() => 'ok', (err: unknown) => String(err)), { timeout: within, interval: 50 }).toBe('ok')
 }
