@@ -21,6 +21,8 @@ type ReaderConfig struct {
 	AckWait time.Duration
 	// MaxPending is how many deliveries may be unacknowledged at a time, 0 for 1024.
 	MaxPending int
+	// Linger is how long Batch waits for more after the first delivery, unless the batch is full before.
+	Linger time.Duration
 
 	ackNone bool // nothing is to be acknowledged, or given back
 }
@@ -307,6 +309,7 @@ func (s *Session) Batch(ctx context.Context, limit int) ([]Delivery, error) {
 		return nil, ctx.Err()
 	}
 	batch := append(make([]Delivery, 0, min(limit, 1+len(s.arrived))), s.reader.delivery(first))
+	batch = s.linger(ctx, batch, limit)
 	for len(batch) < limit {
 		select {
 		case m := <-s.arrived:
@@ -321,6 +324,28 @@ func (s *Session) Batch(ctx context.Context, limit int) ([]Delivery, error) {
 		return nil, fmt.Errorf("%w: %w", ErrSessionOver, ErrDisconnected)
 	}
 	return batch, nil
+}
+
+// linger collects what arrives meanwhile. What ends it early is found out by the next Batch.
+func (s *Session) linger(ctx context.Context, batch []Delivery, limit int) []Delivery {
+	if s.reader.cfg.Linger <= 0 {
+		return batch
+	}
+	over := time.NewTimer(s.reader.cfg.Linger)
+	defer over.Stop()
+	for len(batch) < limit {
+		select {
+		case m := <-s.arrived:
+			batch = append(batch, s.reader.delivery(m))
+		case <-over.C:
+			return batch
+		case <-s.over:
+			return batch
+		case <-ctx.Done():
+			return batch
+		}
+	}
+	return batch
 }
 
 // Pending is how many messages of the stream wait to be delivered to this consumer, and how many were and are not acknowledged.

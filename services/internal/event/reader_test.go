@@ -163,3 +163,19 @@ func (r *reading) edit(t *testing.T, change func(*jetstream.ConsumerConfig)) {
 		t.Fatal(err)
 	}
 }
+
+func TestABatchWaitsForOthersAsLongAsItIsToldAndNoLongerThanItIsFull(t *testing.T) {
+	t.Parallel()
+	r := startReading(t) // ten are there
+	r.reader = r.bus.Reader(event.ReaderConfig{Stream: event.StreamNote, Consumer: "note-patient", Linger: time.Hour}, &marks{})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	s, err := r.reader.Open(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if batch, err := s.Batch(ctx, 10); err != nil || len(batch) != 10 {
+		t.Fatalf("%d deliveries and %v, not the ten that fill the batch", len(batch), err)
+	}
+}

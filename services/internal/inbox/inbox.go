@@ -57,6 +57,9 @@ type Config struct {
 	PanicRetries int
 	// Batch is how many events share a transaction at most (64).
 	Batch int
+	// Linger is how long the first event of a batch waits for others to share its transaction (0): a busy consumer that need not be quick
+	// costs the database a fraction of the transactions.
+	Linger time.Duration
 	// AckWait is how long a delivery may go without a sign of life before somebody else gets it (5 s).
 	AckWait time.Duration
 	// Purge is how often old rows are removed (1 h).

@@ -77,7 +77,7 @@ type worker struct {
 }
 
 func (in *Inbox) events() *worker {
-	cfg := event.ReaderConfig{Stream: in.cfg.Stream, Consumer: in.cfg.Consumer, AckWait: in.cfg.AckWait}
+	cfg := event.ReaderConfig{Stream: in.cfg.Stream, Consumer: in.cfg.Consumer, AckWait: in.cfg.AckWait, Linger: in.cfg.Linger}
 	return &worker{Inbox: in, reader: in.bus.Reader(cfg, in.ledger)}
 }
 

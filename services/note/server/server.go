@@ -96,7 +96,7 @@ func (s *Server) listen() {
 			return postgres.WorkspacesIn(tx.DB, note.WorkspaceID(tx.Event.WorkspaceID))
 		},
 		s.cfg.Now)
-	s.search = inbox.New(s.db, s.bus, inbox.Config{Consumer: "note-search", Stream: event.StreamNote}, s.tel)
+	s.search = inbox.New(s.db, s.bus, inbox.Config{Consumer: "note-search", Stream: event.StreamNote, Linger: searchLinger}, s.tel)
 	listen.RegisterSearch(s.search, func(tx inbox.Tx) listen.Index {
 		return postgres.IndexIn(tx.DB, note.WorkspaceID(tx.Event.WorkspaceID))
 	})
@@ -182,6 +182,9 @@ func newID() (note.ID, error) {
 	id, err := uuid.NewV7()
 	return note.ID(id.String()), err
 }
+
+// searchLinger is how much later a change may be found, so that changes that come together are indexed together.
+const searchLinger = 50 * time.Millisecond
 
 // Run is the program: it serves until ctx ends, then stops within SHUTDOWN_GRACE.
 func Run(ctx context.Context, lookup config.LookupFunc, logs io.Writer) error {
