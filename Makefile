@@ -37,7 +37,7 @@ build: ready ## Build all programs into bin/, and the web app
 # Two at a time: one waits for the network while the other computes.
 .PHONY: ready
 ready: need-go need-npm
-	@$(MAKE) --jobs=2 bin/noteworks web/dist/index.html $(POSTGRES)
+	@$(MAKE) --silent --jobs=2 bin/noteworks web/dist/index.html $(POSTGRES)
 
 .PHONY: bin/noteworks
 bin/noteworks: # always asked for: Go knows best what has changed
