@@ -56,7 +56,7 @@ $(WEB_MODULES): web/package.json web/package-lock.json
 	@npm ci --prefix web --no-audit --no-fund --loglevel=error
 	@touch $@
 
-WEB_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.ts web/tsconfig.json -type f 2>/dev/null)
+WEB_SOURCES := $(shell find web/src web/public web/scripts web/index.html web/vite.config.ts web/tsconfig.json -type f 2>/dev/null)
 web/dist/index.html: $(WEB_MODULES) $(WEB_SOURCES)
 	@$(say) 'building the web app'
 	@npm run --prefix web --silent build
