@@ -7,12 +7,26 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"noteworks.dev/services/allinone/server"
 )
 
+// The heap of one small team is small, so the collector would run many times a second under load. A tenth of the processor time is worth
+// some tens of megabytes; GOGC and GOMEMLIMIT still decide if they are set.
+const (
+	gcPercent   = 400
+	memoryLimit = 512 << 20
+)
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := server.Run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr); err != nil {
