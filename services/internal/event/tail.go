@@ -27,8 +27,6 @@ type TailConfig struct {
 	// Standing, if set, is told where the outbox of a stream stands when following begins and none of its events is due to be handled: events
 	// from before Since are the only ones there.
 	Standing func(stream string, at Cursor)
-	// Filter, if set, narrows every stream to a subject.
-	Filter string
 }
 
 const (
@@ -175,7 +173,6 @@ func (t *tail) consumerConfig() jetstream.ConsumerConfig {
 		MemoryStorage:     true,
 		Replicas:          1,
 		InactiveThreshold: tailIdle,
-		FilterSubject:     t.cfg.Filter,
 	}
 	if t.seen.Seq > 0 {
 		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, t.seen.Seq+1

@@ -20,9 +20,9 @@ const flushPatience = 2 * time.Second
 
 // Service is what every server package's Server is.
 type Service interface {
-	// Start returns when the service serves.
+	// Start returns when the service serves. One that fails has stopped what it had started.
 	Start(ctx context.Context) error
-	// Stop drains until ctx ends. It may be called after a Start that failed.
+	// Stop drains until ctx ends.
 	Stop(ctx context.Context) error
 }
 
@@ -65,7 +65,7 @@ func start[C any, S Service](ctx context.Context, name string, cfg C, lookup con
 		return nil, errors.Join(err, flush(ctx, tel))
 	}
 	if err := s.Start(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("start: %w", err), s.Stop(ctx), flush(ctx, tel))
+		return nil, errors.Join(fmt.Errorf("start: %w", err), flush(ctx, tel))
 	}
 	return func(ctx context.Context) error { return errors.Join(s.Stop(ctx), flush(ctx, tel)) }, nil
 }

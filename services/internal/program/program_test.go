@@ -78,12 +78,12 @@ func TestAProgramWithASettingMissingSaysWhichAndStartsNothing(t *testing.T) {
 	}
 }
 
-func TestWhatDidNotStartIsStopped(t *testing.T) {
+func TestAFailedStartIsReportedAndNotStoppedTwice(t *testing.T) {
 	t.Parallel()
 	s := newService()
 	s.fails = errors.New("the port is taken")
 	_, err := program.Start(t.Context(), "note", config.Map(map[string]string{"NAME": "n"}), io.Discard, s.build)
-	if !errors.Is(err, s.fails) || !slices.Equal(s.did, []string{"build n", "start", "stop"}) {
+	if !errors.Is(err, s.fails) || !slices.Equal(s.did, []string{"build n", "start"}) {
 		t.Errorf("error %v after %q", err, s.did)
 	}
 }
