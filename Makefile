@@ -80,6 +80,12 @@ test-go: $(POSTGRES) web/dist/index.html ## Go tests on real servers: PKG=./serv
 	@$(say) 'Go tests'
 	@go run ./services/internal/pgtest/run go test $(GOTEST) $(PKG)
 
+# A part of test-go, which is all that somebody who changes a chart has to wait for.
+.PHONY: test-charts
+test-charts: need-go ## The charts: every profile and every value, rendered and held against the API: CASE=user.replicas
+	@$(say) 'chart tests'
+	@go test ./charts $(if $(CASE),-run '/$(CASE)')
+
 .PHONY: test-web
 test-web: $(WEB_MODULES) ## Unit tests of the web app
 	@$(say) 'web tests'
@@ -154,7 +160,7 @@ fmt: $(TOOLS)/golangci-lint $(TOOLS)/buf ## Format Go and protobuf files
 	@buf format -w services/api
 
 .PHONY: tools
-tools: $(TOOLS)/buf $(TOOLS)/oapi-codegen $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-connect-go $(TOOLS)/golangci-lint $(POSTGRES) ## Build and fetch all tools into ignored folders
+tools: $(TOOLS)/buf $(TOOLS)/oapi-codegen $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-connect-go $(TOOLS)/golangci-lint $(TOOLS)/helm $(POSTGRES) ## Build and fetch all tools into ignored folders
 
 $(TOOLS)/buf: tools/gen/go.sum
 	@$(say) 'building buf'
@@ -167,6 +173,10 @@ $(TOOLS)/oapi-codegen: tools/gen/go.sum
 $(TOOLS)/golangci-lint: tools/lint/go.sum
 	@$(say) 'building golangci-lint'
 	@cd tools/lint && go build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(TOOLS)/helm: tools/helm/go.sum
+	@$(say) 'building helm'
+	@cd tools/helm && go build -o $@ helm.sh/helm/v4/cmd/helm
 
 # These two come with the libraries whose code they write: the same version by construction.
 $(TOOLS)/protoc-gen-go: go.sum
