@@ -12,6 +12,15 @@ ARGS ?=
 # What `make bench` and `make faults` are given, for example BENCH='-rate 1000'
 BENCH ?=
 FAULTS ?=
+# What `make images` makes: VERSION is told by programs and labels, TAG only by the name (default: VERSION), IMAGES='user note' chooses,
+# ARCH=amd64,arm64 writes both archives, PUSH=registry.example.org/team pushes both platforms instead.
+VERSION ?= 0.1.0
+TAG ?=
+IMAGES ?=
+ARCH ?=
+PUSH ?=
+# How `make images-load` hands an archive to the cluster
+IMAGE_LOAD ?= kind load image-archive
 # What `make test-go` runs, and how
 PKG ?= ./...
 GOTEST ?= -race -timeout 20m
@@ -134,6 +143,18 @@ bench: ready ## Measure a change's way to the other person's screen: BENCH='-rat
 faults: ready ## Kill the program and delete NATS's storage, again and again, and count what was lost: FAULTS='-kills 100'
 	@go run ./test/faults $(FAULTS)
 
+##@ Ship
+
+.PHONY: images
+images: need-go need-npm web/dist/index.html ## Container images, without Docker, into dist/images: TAG=x IMAGES='user note' ARCH=arm64 PUSH=registry/team
+	@$(say) 'building images'
+	@cd tools/images && go run . -root ../.. -version '$(VERSION)' -tag '$(TAG)' -images '$(IMAGES)' -arch '$(ARCH)' -push '$(PUSH)'
+
+.PHONY: images-load
+images-load: images ## ... and load them into kind, or by another command: IMAGE_LOAD='ctr -n k8s.io images import'
+	@for image in $(if $(IMAGES),$(IMAGES),user note gateway); do \
+		$(say) "loading $$image"; $(IMAGE_LOAD) dist/images/$$image-$(if $(TAG),$(TAG),$(VERSION)).tar; done
+
 ##@ Change
 
 GENERATED := services/api/gen web/src/api/gen
@@ -187,7 +208,7 @@ $(TOOLS)/protoc-gen-connect-go: go.sum
 
 .PHONY: clean
 clean: ## Remove what was built and fetched; data stays
-	@rm -rf bin .tools web/dist web/node_modules tools/postgres/node_modules web/screenshots web/test-results
+	@rm -rf bin dist .tools web/dist web/node_modules tools/postgres/node_modules web/screenshots web/test-results
 
 ##@ Help
 

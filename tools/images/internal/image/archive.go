@@ -1,0 +1,50 @@
+package image
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+)
+
+// archive writes each image as what `docker save` writes, which Docker, Podman, containerd and kind load. Its name is
+// <image>-<tag>.tar, with the processor before the ending if there are several.
+func (o *Options) archive(images []built, out io.Writer) error {
+	if err := os.MkdirAll(o.Out, 0o755); err != nil {
+		return err
+	}
+	for _, b := range images {
+		if err := o.writeArchive(b, out); err != nil {
+			return fmt.Errorf("archive of %s: %w", b.recipe.Name, err)
+		}
+	}
+	return nil
+}
+
+func (o *Options) writeArchive(b built, out io.Writer) error {
+	ref, err := o.ref(b.recipe.Name)
+	if err != nil {
+		return err
+	}
+	name := b.recipe.Name + "-" + o.Tag
+	if len(o.Archs) > 1 {
+		name += "-" + b.arch
+	}
+	path := filepath.Join(o.Out, name+".tar")
+	// Under another name first: who loads it never gets half of it.
+	half := path + ".part"
+	if err := tarball.WriteToFile(half, ref, b.image); err != nil {
+		return err
+	}
+	if err := os.Rename(half, path); err != nil {
+		return err
+	}
+	shown := path
+	if below, err := filepath.Rel(o.Root, path); err == nil && filepath.IsLocal(below) {
+		shown = below
+	}
+	_, err = fmt.Fprintf(out, "wrote %s\n", shown)
+	return err
+}
