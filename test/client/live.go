@@ -48,6 +48,11 @@ type Live struct {
 	Ready string
 }
 
+// Refused is the error of a socket whose authentication was not answered by ready.
+type Refused struct{ Code string }
+
+func (r *Refused) Error() string { return "the server answered " + r.Code }
+
 // Watch opens the live socket and authenticates; since is the last cursor seen, or empty. It returns after the ready frame.
 func (c *Client) Watch(ctx context.Context, since string) (*Live, error) {
 	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(c.base, "http")+"/api/v1/live", &websocket.DialOptions{
@@ -69,7 +74,7 @@ func (c *Client) Watch(ctx context.Context, since string) (*Live, error) {
 	l := &Live{conn: conn}
 	f, err := l.Next(ctx)
 	if err == nil && f.Type != "ready" {
-		err = fmt.Errorf("the server answered %s %s", f.Type, f.Code)
+		err = &Refused{Code: f.Code}
 	}
 	if err != nil {
 		_ = conn.CloseNow()

@@ -27,7 +27,7 @@ func main() {
 	v, err := run(ctx, o)
 	fmt.Printf("\n%-34s %8s %8s %8s %8s %8s\n", "fault", "rounds", "writes", "lost", "doubled", "unordered")
 	for _, r := range v.rows {
-		fmt.Printf("%-34s %8d %8d %8d %8d %8d\n", r.fault, r.rounds, r.writes, r.lost, r.doubled, r.unordered)
+		fmt.Printf("%-34s %8d %8d %8d %8d %8d\n", r.fault, r.rounds, r.writes, r.found.Lost, r.found.Doubled, r.found.Unordered)
 	}
 	fmt.Printf("back to ready after a kill: median %v, worst %v · seed %d · %v\n", v.median(), v.worst(), o.seed, time.Since(began).Round(time.Second))
 	if err != nil {

@@ -10,9 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
+	"noteworks.dev/test/desk"
 	"noteworks.dev/test/local"
 )
 
@@ -23,9 +25,9 @@ type options struct {
 }
 
 type row struct {
-	fault                    string
-	rounds, writes           int
-	lost, doubled, unordered int
+	fault          string
+	rounds, writes int
+	found          desk.Verdict
 }
 
 type verdict struct {
@@ -54,7 +56,7 @@ type world struct {
 	port    string
 	log     io.Writer
 	random  *rand.Rand
-	desks   []*desk
+	desks   []*desk.Desk
 	verdict verdict
 }
 
@@ -97,7 +99,7 @@ func newWorld(ctx context.Context, o options) (*world, error) {
 	}
 	defer stack.Kill()
 	for i := range o.notes {
-		d, err := newDesk(ctx, stack.URL, i)
+		d, err := desk.New(ctx, stack.URL, strconv.Itoa(i))
 		if err != nil {
 			return nil, fmt.Errorf("set up: %w", err)
 		}
@@ -135,12 +137,12 @@ func (w *world) rounds(ctx context.Context, fault string, n int, breaks func() e
 		if err != nil {
 			return fmt.Errorf("%s, round %d: %w", fault, i+1, err)
 		}
-		r.lost, r.doubled, r.unordered = 0, 0, 0
+		r.found = desk.Verdict{}
 		for _, d := range w.desks {
-			r.lost, r.doubled, r.unordered = r.lost+int(d.lost.Load()), r.doubled+int(d.doubled.Load()), r.unordered+int(d.unordered.Load())
+			r.found = r.found.Add(d.Verdict())
 		}
-		fmt.Printf("%s: round %d of %d, %d writes acknowledged, %d lost, %d doubled, %d out of order\n", fault, i+1, n, writes, r.lost, r.doubled, r.unordered)
-		if r.lost+r.doubled+r.unordered > 0 {
+		fmt.Printf("%s: round %d of %d, %d writes acknowledged, %v\n", fault, i+1, n, writes, r.found)
+		if !r.found.Good() {
 			return errors.New("what was seen differs from what was acknowledged")
 		}
 	}
@@ -152,19 +154,19 @@ func (w *world) round(ctx context.Context, breaks func() error) (writes int, err
 	if err != nil {
 		return 0, err
 	}
-	if err := w.each(func(d *desk) error { return d.open(ctx) }); err != nil {
+	if err := w.each(func(d *desk.Desk) error { return d.Open(ctx) }); err != nil {
 		stack.Kill()
 		return 0, err
 	}
 	var busy sync.WaitGroup
 	for _, d := range w.desks {
-		busy.Go(func() { d.write(ctx) })
+		busy.Go(func() { d.Write(ctx) })
 	}
 	time.Sleep(time.Duration(20+w.random.IntN(1200)) * time.Millisecond)
 	stack.Kill()
 	busy.Wait()
 	for _, d := range w.desks {
-		writes += d.close()
+		writes += d.Close()
 	}
 	if err := breaks(); err != nil {
 		return writes, err
@@ -176,10 +178,10 @@ func (w *world) round(ctx context.Context, breaks func() error) (writes int, err
 	}
 	w.verdict.starts = append(w.verdict.starts, time.Since(began))
 	defer stack.Kill()
-	return writes, w.each(func(d *desk) error { return d.check(ctx) })
+	return writes, w.each(func(d *desk.Desk) error { return d.Check(ctx) })
 }
 
-func (w *world) each(do func(*desk) error) error {
+func (w *world) each(do func(*desk.Desk) error) error {
 	errs := make([]error, len(w.desks))
 	var all sync.WaitGroup
 	for i, d := range w.desks {
