@@ -16,6 +16,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"noteworks.dev/services/internal/config"
+	"noteworks.dev/services/internal/version"
 )
 
 // settings are OpenTelemetry's standard ones as far as we have them, and two of our own for logs.
@@ -125,6 +126,7 @@ func (s *settings) resource() (*resource.Resource, error) {
 	attrs := []attribute.KeyValue{
 		attribute.String("telemetry.sdk.language", "go"),
 		attribute.String("service.namespace", "noteworks"),
+		attribute.String("service.version", version.Of()),
 	}
 	for k, v := range extra {
 		attrs = append(attrs, attribute.String(k, v))

@@ -20,6 +20,7 @@ import (
 	"noteworks.dev/services/internal/config"
 	"noteworks.dev/services/internal/spantest"
 	"noteworks.dev/services/internal/telemetry"
+	"noteworks.dev/services/internal/version"
 )
 
 func start(t *testing.T, logs io.Writer, set map[string]string, opts ...telemetry.Option) *telemetry.Telemetry {
@@ -136,7 +137,7 @@ func TestSpansReachTheCollectorWithTheirService(t *testing.T) {
 	for _, kv := range rs.GetResource().GetAttributes() {
 		attrs[kv.GetKey()] = kv.GetValue().GetStringValue()
 	}
-	if attrs["service.name"] != "note" || attrs["deployment.environment.name"] != "test" {
+	if attrs["service.name"] != "note" || attrs["deployment.environment.name"] != "test" || attrs["service.version"] != version.Of() {
 		t.Errorf("resource: %v", attrs)
 	}
 	if got := rs.GetScopeSpans()[0].GetSpans()[0].GetName(); got != "work" {
@@ -258,6 +259,9 @@ func TestMetricsOfTwoServicesKeepApartAndTheHostHeaderMakesNoSeries(t *testing.T
 	inA, inB := scrape(t, a), scrape(t, b)
 	if !strings.Contains(inA, "notes_shared_total 3") || !strings.Contains(inA, "go_goroutines") || !strings.Contains(inA, `http_route="/x"`) {
 		t.Errorf("missing in a:\n%s", inA)
+	}
+	if want := `service_version="` + version.Of() + `"`; !strings.Contains(inA, "target_info{") || !strings.Contains(inA, want) {
+		t.Errorf("target_info does not tell %s:\n%s", want, inA)
 	}
 	if strings.Contains(inB, "notes_shared") || strings.Contains(inA, "evil.test") {
 		t.Error("b has what is a's, or a stranger named a series")
