@@ -137,7 +137,7 @@ func launchPrograms(t *testing.T) func(*logs, *collector) launcher {
 	}
 	return func(l *logs, c *collector) launcher {
 		return func(ctx context.Context, service string, settings map[string]string) (func(context.Context) error, error) {
-			ops, err := freeAddress()
+			ops, err := opsAddress(settings)
 			if err != nil {
 				return nil, err
 			}
@@ -171,6 +171,14 @@ func launchPrograms(t *testing.T) func(*logs, *collector) launcher {
 			return end, nil
 		}
 	}
+}
+
+// opsAddress is the one of the settings if they name a port: a free one is known to nobody but the program.
+func opsAddress(settings map[string]string) (string, error) {
+	if given := settings["OPS_ADDR"]; !strings.HasSuffix(given, ":0") {
+		return given, nil
+	}
+	return freeAddress()
 }
 
 func freeAddress() (string, error) {

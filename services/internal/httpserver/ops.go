@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
+
 	"noteworks.dev/services/internal/errs"
 	"noteworks.dev/services/internal/problem"
 	"noteworks.dev/services/internal/telemetry"
@@ -21,8 +23,26 @@ func NewOps(addr string, ready func(context.Context) error, tel *telemetry.Telem
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { s.readyz(w, r, ready) })
 	mux.Handle("GET /metrics", tel.MetricsHandler())
+	s.meter(ready)
 	mux.Handle("/", problem.Handler(errs.NotFound("not-found", "There is nothing at this address.")))
 	return s
+}
+
+// meter exposes what /readyz answers, so that an alert knows it of every replica.
+func (s *Server) meter(ready func(context.Context) error) {
+	// The name is valid, so this does not fail.
+	_, _ = s.tel.Meters.Meter(telemetry.Scope).Int64ObservableGauge("noteworks.ready",
+		metric.WithDescription("1 while this process asks for requests, as /readyz answers."),
+		metric.WithInt64Callback(func(ctx context.Context, o metric.Int64Observer) error {
+			ctx, cancel := context.WithTimeout(ctx, readyBudget)
+			defer cancel()
+			value := int64(0)
+			if !s.draining.Load() && answered(ctx, ready) == nil {
+				value = 1
+			}
+			o.Observe(value)
+			return nil
+		}))
 }
 
 // readyz logs nothing above INFO: not being ready is a state that is asked for every few seconds, not an event.

@@ -140,6 +140,7 @@ func On[M proto.Message](in *Inbox, handle func(ctx context.Context, tx Tx, m M)
 	if _, twice := in.handlers[name]; twice {
 		panic("inbox: two handlers of " + name)
 	}
+	in.meter.begin(name)
 	in.handlers[name] = func(ctx context.Context, tx Tx) error {
 		m, err := event.Decode[M](tx.Event)
 		if err != nil {

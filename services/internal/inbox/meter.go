@@ -45,7 +45,15 @@ func newMeter(tel *telemetry.Telemetry, consumer string) *meter {
 		o.ObserveInt64(unacknowledged, m.unacknowledged.Load(), of)
 		return nil
 	}, waiting, unacknowledged)
+	m.unknown.Add(context.Background(), 0, of)
 	return m
+}
+
+// begin makes the counters of an event type exist, at 0: Prometheus sees no increase in a series that begins at 1.
+func (m *meter) begin(kind string) {
+	for _, counter := range []metric.Int64Counter{m.processed, m.duplicate, m.retried, m.parked} {
+		counter.Add(context.Background(), 0, m.of(kind))
+	}
 }
 
 // of is the attributes of an event type.

@@ -44,6 +44,9 @@ func newMeter(tel *telemetry.Telemetry, stream string) *meter {
 		}
 		return nil
 	}, leader, pending, oldest)
+	for _, counter := range []metric.Int64Counter{m.published, m.failures, m.rebuilt} {
+		counter.Add(context.Background(), 0, m.attrs) // Prometheus sees no increase in a series that begins at 1
+	}
 	return m
 }
 
