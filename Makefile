@@ -30,6 +30,7 @@ CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /
 # Tools are built from modules of their own, once per version (go.sum), and never installed anywhere else.
 TOOLS := $(CURDIR)/.tools/bin
 export PATH := $(TOOLS):$(PATH)
+comma := ,
 say = printf '\033[1m==> %s\033[0m\n'
 
 ##@ Use
@@ -152,7 +153,7 @@ images: need-go need-npm web/dist/index.html ## Container images, without Docker
 
 .PHONY: images-load
 images-load: images ## ... and load them into kind, or by another command: IMAGE_LOAD='ctr -n k8s.io images import'
-	@for image in $(if $(IMAGES),$(IMAGES),user note gateway); do \
+	@for image in $(or $(subst $(comma), ,$(IMAGES)),user note gateway); do \
 		$(say) "loading $$image"; $(IMAGE_LOAD) dist/images/$$image-$(if $(TAG),$(TAG),$(VERSION)).tar; done
 
 ##@ Change
@@ -174,6 +175,10 @@ generate-openapi: $(TOOLS)/oapi-codegen
 .PHONY: generate-web
 generate-web: $(WEB_MODULES)
 	@npm run --prefix web --silent generate
+
+.PHONY: metrics
+metrics: $(POSTGRES) ## Write docs/metrics.md anew, from what the running programs expose
+	@UPDATE=1 go run ./services/internal/pgtest/run go test -count=1 -run TestTheInventoryOfMetrics ./services/systemtest
 
 .PHONY: fmt
 fmt: $(TOOLS)/golangci-lint $(TOOLS)/buf ## Format Go and protobuf files
