@@ -1,0 +1,104 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/metadata"
+)
+
+func TestUninstallLeavesOnlyWhatIsDocumentedAndAnInstallationFindsItAgain(t *testing.T) {
+	s := ownStack(t)
+	eventually(t, 30*time.Second, "the namespace is furnished", func(ctx context.Context) error {
+		have, err := s.objects(ctx)
+		if err == nil && !slices.Contains(have, "configmaps/kube-root-ca.crt") {
+			err = errors.New("its certificate authority is missing")
+		}
+		return err
+	})
+	before, err := s.objects(t.Context())
+	must(t, err)
+	must(t, s.install("--wait"))
+	ann := s.person(t, "Ann")
+	note, err := ann.Create(t.Context(), "Kept", "kept")
+	must(t, err)
+
+	_, err = s.helm("uninstall", release, "--wait")
+	must(t, err)
+	doc, err := os.ReadFile(filepath.Join(s.root, "docs/kubernetes.md"))
+	must(t, err)
+	var left []string
+	eventually(t, time.Minute, "only what is documented is left", func(ctx context.Context) error {
+		after, err := s.objects(ctx)
+		if err != nil {
+			return err
+		}
+		left = slices.DeleteFunc(after, func(o string) bool { return slices.Contains(before, o) })
+		for _, o := range left {
+			kind, name, _ := strings.Cut(o, "/")
+			if kind != "secrets" && kind != "persistentvolumeclaims" || !strings.Contains(string(doc), name) {
+				return fmt.Errorf("left is %s, of which docs/kubernetes.md says nothing", o)
+			}
+		}
+		return nil
+	})
+	t.Logf("left: %s", strings.Join(left, ", "))
+
+	must(t, s.install("--wait"))
+	eventually(t, 30*time.Second, "Ann finds her note again", func(ctx context.Context) error {
+		if err := ann.Login(ctx, ann.User().Email, password); err != nil {
+			return err
+		}
+		got, err := ann.Note(ctx, note.ID)
+		if err == nil && got.Body != "kept" {
+			err = fmt.Errorf("the note is %q", got.Body)
+		}
+		return err
+	})
+}
+
+// objects are all objects of the namespace of every kind that the cluster knows, as "secrets/name". What the cluster writes by itself about
+// others, events and the endpoints of services, goes with time or with its owner.
+func (s *stack) objects(ctx context.Context) ([]string, error) {
+	lists, err := discovery.ServerPreferredNamespacedResources(s.kube.Discovery())
+	if err != nil {
+		return nil, err
+	}
+	client, err := metadata.NewForConfig(s.config)
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, list := range discovery.FilteredBy(discovery.SupportsAllVerbs{Verbs: []string{"list", "delete"}}, lists) {
+		group, err := schema.ParseGroupVersion(list.GroupVersion)
+		if err != nil {
+			return nil, err
+		}
+		for _, kind := range list.APIResources {
+			if slices.Contains([]string{"events", "endpoints", "endpointslices"}, kind.Name) {
+				continue
+			}
+			have, err := client.Resource(group.WithResource(kind.Name)).Namespace(s.namespace).List(ctx, metav1.ListOptions{})
+			if err != nil {
+				return nil, fmt.Errorf("list %s: %w", kind.Name, err)
+			}
+			for _, o := range have.Items {
+				all = append(all, kind.Name+"/"+o.Name)
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
