@@ -12,6 +12,8 @@ ARGS ?=
 # What `make bench` and `make faults` are given, for example BENCH='-rate 1000'
 BENCH ?=
 FAULTS ?=
+# What `make e2e` gives go test, for example E2E='-run TwoPeople'
+E2E ?=
 # What `make images` makes: VERSION is told by programs and labels, TAG only by the name (default: VERSION), IMAGES='user note' chooses,
 # ARCH=amd64,arm64 writes both archives, PUSH=registry.example.org/team pushes both platforms instead.
 VERSION ?= 0.1.0
@@ -139,6 +141,10 @@ vet: need-go
 .PHONY: bench
 bench: ready ## Measure a change's way to the other person's screen: BENCH='-rate 500 -sockets 50'
 	@go run ./test/load $(BENCH)
+
+.PHONY: e2e
+e2e: need-go $(TOOLS)/helm ## The end-to-end suite on the cluster that KUBECONFIG names, with the images of two tags on it: E2E='-run Job'
+	@go test ./test/e2e -tags e2e -count=1 -v -timeout 40m $(E2E)
 
 .PHONY: faults
 faults: ready ## Kill the program and delete NATS's storage, again and again, and count what was lost: FAULTS='-kills 100'
