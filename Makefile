@@ -164,10 +164,10 @@ images-load: images ## ... and load them into kind, or by another command: IMAGE
 
 ##@ Change
 
-GENERATED := services/api/gen web/src/api/gen
+GENERATED := services/api/gen web/src/api/gen charts/noteworks
 
 .PHONY: generate
-generate: generate-proto generate-openapi generate-web ## Generate code from services/api
+generate: generate-proto generate-openapi generate-web generate-charts ## Generate code from services/api, and what charts share from charts/kit
 
 .PHONY: generate-proto
 generate-proto: $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-connect-go
@@ -177,6 +177,10 @@ generate-proto: $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-connect-
 generate-openapi: $(TOOLS)/oapi-codegen
 	@cd services/api/openapi && for config in *.gen.yaml; do \
 		name=$${config%.gen.yaml}; mkdir -p ../gen/rest/$${name}rest; oapi-codegen -config $$config $$name.yaml; done
+
+.PHONY: generate-charts
+generate-charts: need-go
+	@go run ./tools/charts
 
 .PHONY: generate-web
 generate-web: $(WEB_MODULES)
