@@ -112,23 +112,28 @@ func (s *Shift) write(ctx context.Context, every time.Duration) error {
 	return nil
 }
 
-// settle finds out what became of the changes without an answer. Only a contradiction, or a refusal that no fault explains, is an error.
+// settle finds out what became of the changes without an answer, until ctx ends; End asks once more then. Only a contradiction, or a refusal
+// that no fault explains, is an error.
 func (s *Shift) settle(ctx context.Context) error {
 	for {
-		err := s.desk.compare(context.WithoutCancel(ctx))
-		if lost, ok := errors.AsType[*Lost](err); ok {
-			return lost
-		}
-		switch status := client.StatusOf(err); {
-		case err == nil:
-			return nil
-		case status == http.StatusUnauthorized:
-			_ = s.desk.writer.Refresh(ctx) // if that fails, too, the next try will tell
-		case status/100 == 4 && status != http.StatusTooManyRequests:
+		known, err := s.look(ctx)
+		if known || err != nil || pause(ctx, 100*time.Millisecond) != nil {
 			return err
 		}
-		if pause(ctx, 100*time.Millisecond) != nil {
-			return nil // End asks once more
-		}
 	}
+}
+
+// look says whether the note could be read and compared.
+func (s *Shift) look(ctx context.Context) (known bool, err error) {
+	err = s.desk.compare(context.WithoutCancel(ctx))
+	if _, lost := errors.AsType[*Lost](err); lost || err == nil {
+		return true, err
+	}
+	switch status := client.StatusOf(err); {
+	case status == http.StatusUnauthorized:
+		_ = s.desk.writer.Refresh(ctx) // if that fails, too, the next look will tell
+	case status/100 == 4 && status != http.StatusTooManyRequests:
+		return true, err
+	}
+	return false, nil
 }

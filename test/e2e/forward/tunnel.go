@@ -9,11 +9,11 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/streaming/pkg/httpstream"
 )
 
 // Tunnels reaches pods of a namespace through the API server, over one tunnel to each, as `kubectl port-forward` does. Safe for concurrent use.
@@ -103,12 +103,12 @@ func (t *Tunnels) connect(pod string) (httpstream.Connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	old := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, url)
-	current, err := portforward.NewSPDYOverWebsocketDialer(url, t.config)
+	old := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, url)
+	current, err := portforward.NewSPDYOverWebsocketDialerForStreaming(url, t.config)
 	if err != nil {
 		return nil, err
 	}
-	conn, _, err := portforward.NewFallbackDialer(current, old, func(err error) bool {
+	conn, _, err := portforward.NewFallbackDialerForStreaming(current, old, func(err error) bool {
 		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 	}).Dial(portforward.PortForwardProtocolV1Name)
 	return conn, err
