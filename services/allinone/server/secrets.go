@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"github.com/google/uuid"
+
+	userserver "noteworks.dev/services/user/server"
 )
 
 // secrets are made once and kept with the data.
@@ -29,18 +31,14 @@ type registration struct {
 	Password string `json:"password"`
 }
 
-const (
-	defaultSlug = "default"
-	// defaultWorkspace is the id of the workspace of a bare localhost, the same on every machine.
-	defaultWorkspace = "00000000-0000-7000-8000-000000000001"
-)
+const defaultSlug = "default"
 
 func (s *secrets) workspace(slug string) registration {
 	r, ok := s.Workspaces[slug]
 	if !ok {
 		r = registration{ID: uuid.Must(uuid.NewV7()).String(), Email: "owner@" + slug + ".example", Password: rand.Text()[:20]}
 		if slug == defaultSlug {
-			r.ID, r.Email = defaultWorkspace, "owner@noteworks.example"
+			r.ID, r.Email = userserver.DefaultWorkspace, "owner@noteworks.example"
 		}
 		s.Workspaces[slug] = r
 	}

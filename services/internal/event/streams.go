@@ -61,13 +61,14 @@ func StreamConfig(name string, maxBytes int64) (jetstream.StreamConfig, error) {
 	}, nil
 }
 
-// EnsureStream makes the declared stream exist as it is declared. What somebody changed by hand is changed back and logged; replicas,
-// placement and metadata are the operator's and left alone.
+// EnsureStream makes the declared stream exist as it is declared. What somebody changed by hand is changed back and logged; placement and metadata are the
+// operator's and left alone, and so are replicas when the settings say nothing of them.
 func (b *Bus) EnsureStream(ctx context.Context, name string) error {
 	want, err := StreamConfig(name, b.cfg.StreamBytes)
 	if err != nil {
 		return err
 	}
+	want.Replicas = b.cfg.StreamReplicas
 	stream, err := b.js.Stream(ctx, name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return b.createStream(ctx, want)
@@ -122,12 +123,16 @@ func drift(have, want jetstream.StreamConfig) []string {
 	differ("sealed", have.Sealed)
 	differ("subject_transform", have.SubjectTransform != nil)
 	differ("republish", have.RePublish != nil)
+	differ("replicas", want.Replicas > 0 && have.Replicas != want.Replicas)
 	differ("sources", have.Mirror != nil || len(have.Sources) > 0)
 	return names
 }
 
 func corrected(have, want jetstream.StreamConfig) jetstream.StreamConfig {
-	want.Replicas, want.Placement, want.Metadata = have.Replicas, have.Placement, have.Metadata
+	if want.Replicas == 0 {
+		want.Replicas = have.Replicas
+	}
+	want.Placement, want.Metadata = have.Placement, have.Metadata
 	want.Description, want.Compression = have.Description, have.Compression
 	want.AllowDirect, want.DenyDelete, want.DenyPurge, want.AllowRollup = have.AllowDirect, have.DenyDelete, have.DenyPurge, have.AllowRollup
 	want.FirstSeq = have.FirstSeq
