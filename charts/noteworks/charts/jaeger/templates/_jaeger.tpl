@@ -49,7 +49,9 @@ extensions:
         memory:
           max_traces: {{ .Values.storage.memory.maxTraces | int64 }}
         {{- end }}
+  # Its own queries are not worth a trace.
   jaeger_query:
+    enable_tracing: false
     storage:
       traces: traces
     http:
