@@ -84,6 +84,7 @@ test: need-go need-npm ## Everything: generated code, lint, vet, all Go tests wi
 	@$(MAKE) vet
 	@$(MAKE) test-web
 	@$(MAKE) test-go
+	@$(MAKE) test-images
 	@$(MAKE) test-e2e
 	@$(say) 'all tests passed'
 
@@ -97,6 +98,11 @@ test-go: $(POSTGRES) web/dist/index.html ## Go tests on real servers: PKG=./serv
 test-charts: need-go ## The charts: every profile and every value, rendered and held against the API: CASE=user.replicas
 	@$(say) 'chart tests'
 	@go test ./charts $(if $(CASE),-run '/$(CASE)')
+
+.PHONY: test-images
+test-images: need-go ## How images are made: built twice and compared, pushed to a registry of the test's own
+	@$(say) 'image tests'
+	@cd tools/images && go test -count=1 ./...
 
 .PHONY: test-web
 test-web: $(WEB_MODULES) ## Unit tests of the web app
@@ -121,6 +127,7 @@ lint: lint-go lint-api lint-web ## All linters
 lint-go: $(TOOLS)/golangci-lint
 	@$(say) 'lint: Go'
 	@golangci-lint run
+	@cd tools/images && golangci-lint run
 
 .PHONY: lint-api
 lint-api: $(TOOLS)/buf
@@ -137,6 +144,7 @@ lint-web: $(WEB_MODULES)
 vet: need-go
 	@$(say) 'go vet'
 	@go vet ./...
+	@cd tools/images && go vet ./...
 
 .PHONY: bench
 bench: ready ## Measure a change's way to the other person's screen: BENCH='-rate 500 -sockets 50'

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -33,12 +34,7 @@ func (o *Options) writeArchive(b built, out io.Writer) error {
 		name += "-" + b.arch
 	}
 	path := filepath.Join(o.Out, name+".tar")
-	// Under another name first: who loads it never gets half of it.
-	half := path + ".part"
-	if err := tarball.WriteToFile(half, ref, b.image); err != nil {
-		return err
-	}
-	if err := os.Rename(half, path); err != nil {
+	if err := writeWhole(path, func(w io.Writer) error { return tarball.Write(ref, b.image, w) }); err != nil {
 		return err
 	}
 	shown := path
@@ -47,4 +43,17 @@ func (o *Options) writeArchive(b built, out io.Writer) error {
 	}
 	_, err = fmt.Fprintf(out, "wrote %s\n", shown)
 	return err
+}
+
+// writeWhole writes under another name first: who reads path never gets half of it.
+func writeWhole(path string, write func(io.Writer) error) error {
+	half, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(half.Name()) //nolint:errcheck // it is gone if all went well
+	if err := errors.Join(half.Chmod(0o644), write(half), half.Close()); err != nil {
+		return err
+	}
+	return os.Rename(half.Name(), path)
 }

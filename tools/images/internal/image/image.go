@@ -1,6 +1,7 @@
 package image
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,8 +24,6 @@ type built struct {
 	arch   string
 	image  v1.Image
 	sbom   []byte
-	// unpacked is how many bytes its files have.
-	unpacked int64
 }
 
 // kitchen has what all images need once.
@@ -34,9 +33,8 @@ type kitchen struct {
 	base    v1.Layer
 }
 
-// assemble makes the image of r from the programs in dir.
-func (k *kitchen) assemble(r Recipe, arch, dir string) (built, error) {
-	program := filepath.Join(dir, r.Name)
+// assemble makes the image of r from its compiled program.
+func (k *kitchen) assemble(ctx context.Context, r Recipe, arch, program string) (built, error) {
 	binary, err := os.ReadFile(program)
 	if err != nil {
 		return built{}, err
@@ -45,12 +43,12 @@ func (k *kitchen) assemble(r Recipe, arch, dir string) (built, error) {
 	if err != nil {
 		return built{}, fmt.Errorf("SBOM: %w", err)
 	}
+	licenses, err := k.notices(ctx, r, arch)
+	if err != nil {
+		return built{}, err
+	}
 	adds := []mutate.Addendum{{Layer: k.base, History: k.history("certificates and accounts")}}
-	var unpacked int64
 	add := func(what string, files ...file) error {
-		for _, f := range files {
-			unpacked += int64(len(f.data))
-		}
 		layer, err := layerOf(files)
 		adds = append(adds, mutate.Addendum{Layer: layer, History: k.history(what)})
 		return err
@@ -67,7 +65,7 @@ func (k *kitchen) assemble(r Recipe, arch, dir string) (built, error) {
 	if err := add("the program", file{path: "/" + r.Name, data: binary, executable: true}); err != nil {
 		return built{}, err
 	}
-	if err := add("what it is made of", file{path: sbomPath, data: bill}); err != nil {
+	if err := add("what it is made of", file{path: sbomPath, data: bill}, file{path: noticesPath, data: licenses}); err != nil {
 		return built{}, err
 	}
 	img, err := mutate.ConfigFile(blank(), k.config(r, arch))
@@ -81,7 +79,7 @@ func (k *kitchen) assemble(r Recipe, arch, dir string) (built, error) {
 	if !ok {
 		return built{}, fmt.Errorf("an annotated image is a %T", annotated)
 	}
-	return built{recipe: r, arch: arch, image: annotated, sbom: bill, unpacked: unpacked}, nil
+	return built{recipe: r, arch: arch, image: annotated, sbom: bill}, nil
 }
 
 func blank() v1.Image {
@@ -138,7 +136,7 @@ func (k *kitchen) bill(r Recipe, program string) ([]byte, error) {
 		return nil, err
 	}
 	if r.Web != "" {
-		app, err := sbom.OfLock(filepath.Join(k.options.Root, r.Web, "package-lock.json"))
+		app, err := sbom.OfLock(k.lock(r))
 		if err != nil {
 			return nil, err
 		}
@@ -148,6 +146,10 @@ func (k *kitchen) bill(r Recipe, program string) ([]byte, error) {
 		Name: "noteworks-" + r.Name, Version: k.options.Version, License: "Apache-2.0",
 		Source: k.options.Source, Created: k.source.created, Parts: parts,
 	})
+}
+
+func (k *kitchen) lock(r Recipe) string {
+	return filepath.Join(k.options.Root, r.Web, "package-lock.json")
 }
 
 func platform(arch string) v1.Platform {

@@ -65,8 +65,11 @@ func list(s string) []string {
 
 // complete fills in what follows from the rest, and refuses what can not be.
 func (o *Options) complete() error {
-	if o.Version == "" {
+	switch {
+	case o.Version == "":
 		return errors.New("-version is not set; it should be such as 0.1.0")
+	case strings.ContainsAny(o.Version, " \t\n'\"="): // it is given to the linker among other words
+		return fmt.Errorf("-version is %q; it should be such as 0.1.0", o.Version)
 	}
 	if o.Tag == "" {
 		o.Tag = o.Version

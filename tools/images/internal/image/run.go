@@ -66,12 +66,16 @@ func (o *Options) build(ctx context.Context, lookup func(string) (string, bool),
 	if err != nil {
 		return nil, err
 	}
-	dirs := map[string]string{}
+	programs, err := os.MkdirTemp("", "noteworks-images-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(programs)   //nolint:errcheck // the system clears its temporary folder
 	for _, arch := range o.Archs { // one after the other: each of them uses all processors
 		if _, err := fmt.Fprintf(out, "compiling for linux/%s\n", arch); err != nil {
 			return nil, err
 		}
-		if dirs[arch], err = compile(ctx, *o, arch); err != nil {
+		if err := o.compile(ctx, arch, filepath.Join(programs, arch)); err != nil {
 			return nil, err
 		}
 	}
@@ -82,7 +86,7 @@ func (o *Options) build(ctx context.Context, lookup func(string) (string, bool),
 	for i := range images {
 		r, arch := o.Recipes[i/len(o.Archs)], o.Archs[i%len(o.Archs)]
 		all.Go(func() error {
-			b, err := k.assemble(r, arch, dirs[arch])
+			b, err := k.assemble(ctx, r, arch, filepath.Join(programs, arch, r.Name))
 			if err != nil {
 				return fmt.Errorf("image %s for %s: %w", r.Name, arch, err)
 			}

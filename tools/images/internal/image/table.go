@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // row is what there is to know of one image.
@@ -36,11 +38,29 @@ func (b *built) row() (row, error) {
 	if err != nil {
 		return row{}, err
 	}
-	r := row{name: b.recipe.Name, arch: b.arch, digest: digest.String(), packed: m.Config.Size, unpacked: b.unpacked}
-	for _, l := range m.Layers {
-		r.packed += l.Size
+	r := row{name: b.recipe.Name, arch: b.arch, digest: digest.String(), packed: m.Config.Size}
+	layers, err := b.image.Layers()
+	if err != nil {
+		return row{}, err
+	}
+	for i, l := range layers {
+		n, err := unpackedSize(l)
+		if err != nil {
+			return row{}, err
+		}
+		r.packed += m.Layers[i].Size
+		r.unpacked += n
 	}
 	return r, nil
+}
+
+func unpackedSize(l v1.Layer) (int64, error) {
+	all, err := l.Uncompressed()
+	if err != nil {
+		return 0, err
+	}
+	n, err := io.Copy(io.Discard, all)
+	return n, errors.Join(err, all.Close())
 }
 
 func (t table) write(out io.Writer) error {

@@ -64,6 +64,7 @@ func (l *lock) follow(place string, found map[string]Part) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", at, err)
 		}
+		part.Place = at
 		found[at] = part
 		if err := l.follow(at, found); err != nil {
 			return err

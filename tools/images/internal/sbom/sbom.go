@@ -32,6 +32,8 @@ type Part struct {
 	License string
 	// SHA512 is of the archive that it was taken from, in hexadecimal; empty if there is none.
 	SHA512 string
+	// Place is where a lock file says it is, from the lock file's folder; empty for what has none.
+	Place string
 }
 
 // Document is what Write writes.
