@@ -10,6 +10,7 @@ NATS_URL: {{ include "kit.natsURL" . | quote }}
 NATS_USER: {{ .Values.nats.user | quote }}
 NATS_PASSWORD_FILE: /var/run/noteworks/nats/password
 NATS_STREAM_REPLICAS: {{ include "kit.streamReplicas" . | quote }}
+NATS_STREAM_MAX_BYTES: {{ include "kit.streamBytes" . | quote }}
 RPC_SERVICE_ACCOUNTS: {{ include "user.callers" . | quote }}
 RPC_TOKEN_AUDIENCE: {{ .Values.rpc.audience | quote }}
 RPC_CLUSTER_TOKEN_FILE: /var/run/noteworks/cluster/token
