@@ -67,7 +67,7 @@ func New(workspaceID, key string, msg proto.Message, audience ...string) (Event,
 		ID:          id.String(),
 		Type:        string(msg.ProtoReflect().Descriptor().FullName()),
 		WorkspaceID: workspaceID,
-		Time:        time.Now().UTC(),
+		Time:        time.Now().UTC().Truncate(time.Microsecond), // as a database keeps it
 		Key:         key,
 		Audience:    audience,
 		Data:        data,

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"go.opentelemetry.io/otel/propagation"
 	"gorm.io/gorm"
 
@@ -30,7 +31,7 @@ const (
 // ErrTooLarge is wrapped by Append's error about an event that no stream would take.
 var ErrTooLarge = errors.New("event too large")
 
-// Append adds events to the transaction, in order, and wakes the relay after its commit (when tx is one of pg's). Call it last in the transaction:
+// Append adds events to the transaction, in order, and hands them to the relay after its commit (when tx is one of pg's). Call it last in the transaction:
 // from here to the commit no other writer of the same lanes gets on. The trace context is that of tx's context.
 func (o *Outbox) Append(tx *gorm.DB, events ...event.Event) error {
 	if len(events) == 0 {
@@ -41,18 +42,39 @@ func (o *Outbox) Append(tx *gorm.DB, events ...event.Event) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Statement.ConnPool.ExecContext(ctx, appendSQL, rows.args()...); err != nil {
+	found, err := tx.Statement.ConnPool.QueryContext(ctx, appendSQL, rows.args()...)
+	if err == nil {
+		defer func() { _ = found.Close() }() // Err has told what there is to tell
+		err = rows.place(found)
+	}
+	if err != nil {
 		return fmt.Errorf("append to outbox: %w", err)
 	}
-	pg.AfterCommit(tx, o.Wake)
+	pg.AfterCommit(tx, func() { o.handOver(rows.placed) })
+	return nil
+}
+
+// AppendLast is Append for a transaction of pg.Exchange.
+func (o *Outbox) AppendLast(ctx context.Context, last *pg.Last, events ...event.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	rows, err := o.rows(ctx, events)
+	if err != nil {
+		return err
+	}
+	last.Queue(appendSQL, rows.args()...).Query(func(found pgx.Rows) error { return rows.place(found) })
+	last.AfterCommit(func() { o.handOver(rows.placed) })
 	return nil
 }
 
 // appendSQL locks and inserts in one round trip; the comment in the function says why they are statements of their own in it.
-const appendSQL = "select from outbox_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+const appendSQL = "select place, before from outbox_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 
 // rows is events by column.
 type rows struct {
+	events                                                                   []event.Event
+	placed                                                                   []placed
 	lanes                                                                    []int16
 	ids, workspaces, types, keys, audiences, traceParents, traceStates, data []string
 	times                                                                    []time.Time
@@ -62,10 +84,30 @@ func (r *rows) args() []any {
 	return []any{int32(laneClass), r.lanes, r.ids, r.workspaces, r.types, r.keys, r.times, r.audiences, r.traceParents, r.traceStates, r.data}
 }
 
+// place learns where the rows stand from what appendSQL answered.
+func (r *rows) place(found interface {
+	Next() bool
+	Scan(dest ...any) error
+	Err() error
+},
+) error {
+	r.placed = make([]placed, 0, len(r.events))
+	for found.Next() {
+		i := len(r.placed)
+		p := placed{Event: r.events[i]}
+		p.Lane, p.TraceParent, p.TraceState = int(r.lanes[i]), r.traceParents[i], r.traceStates[i]
+		if err := found.Scan(&p.Position, &p.before); err != nil {
+			return err
+		}
+		r.placed = append(r.placed, p)
+	}
+	return found.Err()
+}
+
 func (o *Outbox) rows(ctx context.Context, events []event.Event) (*rows, error) {
 	carrier := propagation.MapCarrier{}
 	o.tel.Propagator.Inject(ctx, carrier)
-	r := &rows{}
+	r := &rows{events: events}
 	for _, e := range events {
 		audience := strings.Join(e.Audience, ",")
 		if len(audience) > maxAudience || len(e.Data) > maxData {

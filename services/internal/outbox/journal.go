@@ -27,7 +27,11 @@ type journal struct {
 
 // openJournal connects as the pool does, beside it: busy writers must not keep the relay waiting for a connection.
 func openJournal(ctx context.Context, pool *pgxpool.Pool) (*journal, error) {
-	cfg := pool.Config().ConnConfig.Copy()
+	like := pool.Config()
+	cfg := like.ConnConfig.Copy()
+	if err := like.BeforeConnect(ctx, cfg); err != nil { // the password as it is now
+		return nil, fmt.Errorf("connect: %w", err)
+	}
 	cfg.Tracer = nil // a look every 100 ms is no span
 	cfg.RuntimeParams["noteworks.relay"] = "on"
 	cfg.RuntimeParams["plan_cache_mode"] = "force_generic_plan"

@@ -72,12 +72,13 @@ type Outbox struct {
 	meter  *meter
 
 	woken   chan struct{}
+	handed  chan placed
 	leading atomic.Bool
 
 	life life
 }
 
-// New returns an outbox. It asks nobody anything before Start; Append works without Start, as in a replica that only writes.
+// New returns an outbox. It asks nobody anything before Start; Append works without Start, as in a replica that only writes, whose bus may be nil.
 func New(db *pg.DB, bus *event.Bus, cfg Config, tel *telemetry.Telemetry) *Outbox {
 	return &Outbox{
 		cfg:    cfg.withDefaults(),
@@ -88,10 +89,34 @@ func New(db *pg.DB, bus *event.Bus, cfg Config, tel *telemetry.Telemetry) *Outbo
 		tracer: tel.Tracers.Tracer("noteworks.dev/services/internal/outbox"),
 		meter:  newMeter(tel, cfg.Stream),
 		woken:  make(chan struct{}, 1),
+		handed: make(chan placed, readAtMost),
 	}
 }
 
-// Wake makes the relay look now, here or in the replica that relays. Append does it after the commit by itself.
+// placed is an event that was committed by this process: as the relay would read it, and the place before it in its lane.
+type placed struct {
+	event.Event
+	before int64
+}
+
+// handOver gives the relay what has just been committed. It publishes at once what follows upon what it has published, and otherwise looks; so
+// what gets lost here, because the relay is elsewhere or far behind, is only later.
+func (o *Outbox) handOver(events []placed) {
+	if !o.leading.Load() {
+		o.Wake()
+		return
+	}
+	for _, e := range events {
+		select {
+		case o.handed <- e:
+		default:
+			o.wakeHere()
+			return
+		}
+	}
+}
+
+// Wake makes the relay look now, here or in the replica that relays. What Append added is handed to it after the commit without this.
 func (o *Outbox) Wake() {
 	if !o.leading.Load() {
 		o.bus.Ping(o.cfg.Source)

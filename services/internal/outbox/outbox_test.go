@@ -97,6 +97,20 @@ func TestSeveralEventsOfOneTransactionKeepTheirOrder(t *testing.T) {
 	w.requireOnce(t)
 }
 
+// What a replica commits is handed to its own relay only; what another one committed in between comes first all the same.
+func TestTwoReplicasThatWriteInTurnKeepTheOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	one, other := w.relay(t), w.relay(t)
+	for i := range 60 {
+		w.write(t, one, "note", 1)
+		if i%3 == 0 {
+			w.write(t, other, "note", 2)
+		}
+	}
+	w.requireOnce(t)
+}
+
 func TestAnEventCarriesWhatItWasGiven(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

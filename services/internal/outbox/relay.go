@@ -261,12 +261,27 @@ func (r *relay) pump(ctx context.Context, chain *event.Chain) error {
 		if more {
 			continue
 		}
+		if err := r.await(ctx, chain, poll.C); err != nil {
+			return err
+		}
+	}
+}
+
+// await returns when it is time to look, and publishes meanwhile what it is handed.
+func (r *relay) await(ctx context.Context, chain *event.Chain, poll <-chan time.Time) error {
+	for {
 		select {
+		case e := <-r.handed:
+			if inLine, err := r.publishHanded(ctx, chain, e); err != nil || !inLine {
+				return err
+			}
 		case <-r.woken:
-		case <-poll.C:
+			return nil
+		case <-poll:
 			if !chain.Unbroken() {
 				return errors.Join(event.ErrDisconnected, chain.Err())
 			}
+			return nil
 		case <-chain.Failed():
 			return chain.Err()
 		case <-r.stopping:
@@ -275,6 +290,17 @@ func (r *relay) pump(ctx context.Context, chain *event.Chain) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// publishHanded publishes e if nothing in its lane comes before it, and reports whether it has been published, now or before.
+func (r *relay) publishHanded(ctx context.Context, chain *event.Chain, e placed) (inLine bool, err error) {
+	switch {
+	case r.next.Covers(e.Lane, e.Position):
+		return true, nil
+	case r.next.Covers(e.Lane, e.before):
+		return true, r.publish(ctx, chain, e.Event)
+	}
+	return false, nil
 }
 
 // publishNext publishes a screenful of events and reports whether there may be more.

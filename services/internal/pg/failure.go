@@ -47,7 +47,7 @@ func IsUniqueViolation(err error, constraint string) bool {
 // retryable tells whether the same transaction may well succeed when run again.
 func retryable(err error) bool {
 	code := sqlState(err)
-	return code == codeDeadlock || code == codeSerializationFailure || stalePlan(err)
+	return code == codeDeadlock || code == codeSerializationFailure || stalePlan(err) || errors.Is(err, ErrAnew)
 }
 
 // stalePlan tells whether a migration has changed a table under a statement that the connection had prepared. pgx forgets

@@ -1,11 +1,13 @@
 package pg
 
 import (
+	"context"
 	"strings"
 
 	"github.com/exaring/otelpgx"
 	"github.com/jackc/pgx/v5"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"noteworks.dev/services/internal/telemetry"
 )
@@ -26,6 +28,13 @@ func newTracer(tel *telemetry.Telemetry, database string) pgx.QueryTracer {
 		otelpgx.WithTracerAttributes(attribute.String("db.namespace", database)),
 	)
 	return tracer{t, t, t}
+}
+
+// TraceBatchStart gives the span of statements that are sent together a name.
+func (t tracer) TraceBatchStart(ctx context.Context, conn *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
+	ctx = t.BatchTracer.TraceBatchStart(ctx, conn, data)
+	trace.SpanFromContext(ctx).SetName("batch")
+	return ctx
 }
 
 // spanName is the verb and the first table: "SELECT notes", "INSERT outbox", "COMMIT".

@@ -29,7 +29,7 @@ func (db *DB) InWorkspace(ctx context.Context, workspaceID string, fn func(tx *g
 		return err
 	}
 	// The id may be written into the statement: it is a UUID.
-	return db.run(ctx, "begin; select set_config('noteworks.workspace_id', '"+workspaceID+"', true)", fn)
+	return db.transact(ctx, "begin; select set_config('noteworks.workspace_id', '"+workspaceID+"', true)", fn)
 }
 
 func checkWorkspace(id string) error {
@@ -41,22 +41,26 @@ func checkWorkspace(id string) error {
 
 // Tx is InWorkspace without a workspace: no tenant row is seen, and none can be written.
 func (db *DB) Tx(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	return db.run(ctx, "begin", fn)
+	return db.transact(ctx, "begin", fn)
+}
+
+func (db *DB) transact(ctx context.Context, begin string, fn func(tx *gorm.DB) error) error {
+	return db.run(ctx, func(ctx context.Context) (*hooks, error) { return db.attempt(ctx, begin, fn) })
 }
 
 // run tries until it works, the error is not one to try again, or the budget is spent.
-func (db *DB) run(ctx context.Context, begin string, fn func(tx *gorm.DB) error) error {
+func (db *DB) run(ctx context.Context, attempt func(context.Context) (*hooks, error)) error {
 	if _, nested := ctx.Value(hooksKey{}).(*hooks); nested {
 		return errors.New("a transaction inside another one would wait for a second connection: use the outer tx")
 	}
 	backoff := firstBackoff
-	for attempt := 1; ; attempt++ {
-		done, err := db.attempt(ctx, begin, fn)
+	for try := 1; ; try++ {
+		done, err := once(ctx, attempt)
 		if err == nil {
 			done.run()
 			return nil
 		}
-		if !retryable(err) || attempt == maxAttempts || !pause(ctx, backoff) {
+		if !retryable(err) || try == maxAttempts || !pause(ctx, backoff) {
 			return meaning(ctx, err)
 		}
 		backoff = min(2*backoff, maxBackoff)
@@ -75,10 +79,15 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// once makes one attempt. A transaction that it leaves open, by a panic, too, is rolled back by the end of its context.
+func once(ctx context.Context, attempt func(context.Context) (*hooks, error)) (*hooks, error) {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	return attempt(ctx)
+}
+
 // attempt is one transaction. It returns what is to be done after the commit.
 func (db *DB) attempt(ctx context.Context, begin string, fn func(tx *gorm.DB) error) (*hooks, error) {
-	ctx, end := context.WithCancel(ctx)
-	defer end() // a transaction left open, by a panic, too, is rolled back by it
 	after := &hooks{}
 	tx, err := db.begin(withBegin(context.WithValue(ctx, hooksKey{}, after), begin))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"gorm.io/gorm"
 
 	"noteworks.dev/services/internal/errs"
+	"noteworks.dev/services/internal/pg"
 	"noteworks.dev/services/note/internal/note"
 )
 
@@ -35,8 +36,10 @@ func insert(tx *gorm.DB, actor note.Actor, n note.Note) (note.Sight, error) {
 	if !written {
 		return note.Sight{}, errs.NotFound("workspace-not-found", "The workspace has been deleted.")
 	}
-	if err := insertTags(tx, actor.Workspace, n.ID, n.Tags); err != nil {
-		return note.Sight{}, err
+	if len(n.Tags) > 0 {
+		if _, err := exec(tx, insertTags, tagArgs(actor.Workspace, n.ID, n.Tags)...); err != nil {
+			return note.Sight{}, err
+		}
 	}
 	return note.Sight{
 		Note: n, Viewer: actor.Person, Role: note.RoleOwner, Audience: []note.PersonID{n.Owner},
@@ -44,26 +47,29 @@ func insert(tx *gorm.DB, actor note.Actor, n note.Note) (note.Sight, error) {
 	}, nil
 }
 
-// keep writes what happened into rows. sight is the note after it.
-func keep(tx *gorm.DB, workspace note.WorkspaceID, sight *note.Sight, fact note.Fact) error {
+// keep queues what happened as rows. sight is the note after it.
+func keep(last *pg.Last, workspace note.WorkspaceID, sight *note.Sight, fact note.Fact) error {
 	switch f := fact.(type) {
 	case note.Changed:
-		return keepChange(tx, workspace, sight, f)
+		keepChange(last, workspace, sight, f)
 	case note.Trashed, note.Restored:
-		return keepTrash(tx, sight)
+		keepTrash(last, sight)
 	case note.Destroyed:
-		_, err := exec(tx, deleteNotes, []string{string(sight.ID)})
-		return err
+		last.Queue(deleteNotes, []string{string(sight.ID)})
 	case note.Shared:
-		return keepShare(tx, workspace, sight, f)
+		if f.With.Version > 0 { // the directory's word; our copy may not have it yet
+			last.Queue(upsertName, workspace, f.With.ID, f.With.Name, f.With.Version)
+			last.Queue(upsertActive, workspace, f.With.ID, f.With.Active, f.With.Version)
+		}
+		last.Queue(upsertAccess, workspace, sight.ID, f.With.ID, int16(f.As), sight.Viewer, f.At)
 	case note.Unshared:
-		_, err := exec(tx, deleteAccess, sight.ID, f.From)
-		return err
+		last.Queue(deleteAccess, sight.ID, f.From)
 	case note.Pinned, note.Archived:
-		_, err := exec(tx, updateMarks, sight.ID, sight.Viewer, sight.Marks.Pinned, sight.Marks.Archived, sight.SeenAt)
-		return err
+		last.Queue(updateMarks, sight.ID, sight.Viewer, sight.Marks.Pinned, sight.Marks.Archived, sight.SeenAt)
+	default:
+		return fmt.Errorf("%T is not kept here", fact)
 	}
-	return fmt.Errorf("%T is not kept here", fact)
+	return nil
 }
 
 // A part that is null stays as it is and is not sent. The revision is what the row then says.
@@ -77,35 +83,32 @@ with n as (
 insert into note_revisions (workspace_id, note_id, version, title, body, tags, author_id, created_at)
 select workspace_id, id, version, title, body, tags, updated_by, updated_at from n`
 
-func keepChange(tx *gorm.DB, workspace note.WorkspaceID, sight *note.Sight, c note.Changed) error {
+func keepChange(last *pg.Last, workspace note.WorkspaceID, sight *note.Sight, c note.Changed) {
 	var tags *string
 	if c.Tags != nil {
 		text := jsonText(*c.Tags)
 		tags = &text
 	}
-	if _, err := exec(tx, updateContent, sight.ID, c.Title, c.Body, tags, sight.Version, sight.UpdatedAt, sight.UpdatedBy); err != nil {
-		return err
-	}
+	last.Queue(updateContent, sight.ID, c.Title, c.Body, tags, sight.Version, sight.UpdatedAt, sight.UpdatedBy)
 	if c.Tags == nil {
-		return nil
+		return
 	}
-	if _, err := exec(tx, `delete from note_tags where note_id = $1`, sight.ID); err != nil {
-		return err
+	last.Queue(`delete from note_tags where note_id = $1`, sight.ID)
+	if len(*c.Tags) > 0 {
+		last.Queue(insertTags, tagArgs(workspace, sight.ID, *c.Tags)...)
 	}
-	return insertTags(tx, workspace, sight.ID, *c.Tags)
 }
 
-func insertTags(tx *gorm.DB, workspace note.WorkspaceID, id note.ID, tags []string) error {
-	if len(tags) == 0 {
-		return nil
-	}
+const insertTags = `
+insert into note_tags (workspace_id, note_id, tag_key, tag)
+select $1, $2, t.key, t.tag from unnest($3::text[], $4::text[]) as t (key, tag)`
+
+func tagArgs(workspace note.WorkspaceID, id note.ID, tags []string) []any {
 	keys := make([]string, len(tags))
 	for i, t := range tags {
 		keys[i] = note.TagKey(t)
 	}
-	_, err := exec(tx, `insert into note_tags (workspace_id, note_id, tag_key, tag)
-		select $1, $2, t.key, t.tag from unnest($3::text[], $4::text[]) as t (key, tag)`, workspace, id, keys, tags)
-	return err
+	return []any{workspace, id, keys, tags}
 }
 
 // The trash and the way back are versions, too: each has a revision.
@@ -118,13 +121,12 @@ with n as (
 insert into note_revisions (workspace_id, note_id, version, title, body, tags, author_id, created_at)
 select workspace_id, id, version, title, body, tags, updated_by, updated_at from n`
 
-func keepTrash(tx *gorm.DB, sight *note.Sight) error {
+func keepTrash(last *pg.Last, sight *note.Sight) {
 	var at any
 	if sight.Trashed() {
 		at = sight.TrashedAt
 	}
-	_, err := exec(tx, updateTrashed, sight.ID, at, sight.Version, sight.UpdatedAt, sight.UpdatedBy)
-	return err
+	last.Queue(updateTrashed, sight.ID, at, sight.Version, sight.UpdatedAt, sight.UpdatedBy)
 }
 
 const deleteNotes = `
@@ -141,14 +143,6 @@ insert into note_access as a (workspace_id, note_id, person_id, role, granted_by
 select $1, $2, $3, $4, $5, $6, $6 from n
 on conflict (workspace_id, note_id, person_id) do update set role = excluded.role, granted_by = excluded.granted_by,
 	seen_at = greatest(excluded.seen_at, date_trunc('second', greatest(a.seen_at, (select updated_at from n))) + interval '1 second')`
-
-func keepShare(tx *gorm.DB, workspace note.WorkspaceID, sight *note.Sight, f note.Shared) error {
-	if err := keepPerson(tx, workspace, f.With); err != nil {
-		return err
-	}
-	_, err := exec(tx, upsertAccess, workspace, sight.ID, f.With.ID, int16(f.As), sight.Viewer, f.At)
-	return err
-}
 
 const deleteAccess = `
 with n as (update notes set access_version = access_version + 1 where id = $1)

@@ -37,14 +37,6 @@ on conflict (workspace_id, id) do update set name = '', active = false, active_v
 	unlessDeleted = ` where not exists (select from workspaces w where w.workspace_id = $1 and w.deleted)`
 )
 
-// keepPerson takes what the directory says into the copy.
-func keepPerson(tx *gorm.DB, workspace note.WorkspaceID, p note.Person) error {
-	if p.Version == 0 {
-		return nil
-	}
-	return People{tx, workspace}.Known(p)
-}
-
 // People is the copy of one workspace's people, in somebody else's transaction.
 type People struct {
 	tx        *gorm.DB

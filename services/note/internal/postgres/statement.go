@@ -25,7 +25,12 @@ func exec(tx *gorm.DB, statement string, args ...any) (int64, error) {
 
 // row reads the one row that a statement answers; false when there is none.
 func row[T any](tx *gorm.DB, read func(scanner) (T, error), statement string, args ...any) (T, bool, error) {
-	got, err := read(tx.Statement.ConnPool.QueryRowContext(tx.Statement.Context, statement, args...))
+	return one(read, tx.Statement.ConnPool.QueryRowContext(tx.Statement.Context, statement, args...))
+}
+
+// one reads a row that may not be there.
+func one[T any](read func(scanner) (T, error), from scanner) (T, bool, error) {
+	got, err := read(from)
 	if errors.Is(err, sql.ErrNoRows) {
 		return got, false, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
 	"noteworks.dev/services/internal/errs"
@@ -20,6 +21,7 @@ import (
 // Outbox takes events in the transaction of their facts.
 type Outbox interface {
 	Append(tx *gorm.DB, events ...event.Event) error
+	AppendLast(ctx context.Context, last *pg.Last, events ...event.Event) error
 }
 
 // Store is note.Store over PostgreSQL.
@@ -75,17 +77,13 @@ func (s *Store) Sight(ctx context.Context, actor note.Actor, id note.ID, want no
 // Update is note.Store's.
 func (s *Store) Update(ctx context.Context, actor note.Actor, id note.ID, decide func(*note.Sight) (note.Fact, error)) (note.Sight, error) {
 	var sight note.Sight
-	err := s.in(ctx, actor, func(tx *gorm.DB) error {
-		got, err := lock(tx, actor, id)
-		if err != nil {
-			return err
-		}
+	err := s.change(ctx, actor, id, func(got *locked, last *pg.Last) error {
 		fact, err := decide(&got.Sight)
 		if err != nil {
 			return err
 		}
 		sight = got.Sight
-		return s.keepAndTell(tx, actor, &sight, fact)
+		return s.keepAndTell(ctx, last, actor, &sight, fact)
 	})
 	return sight, err
 }
@@ -95,22 +93,42 @@ func (s *Store) UpdateShare(ctx context.Context, actor note.Actor, id note.ID, w
 	decide func(*note.Sight, note.Role) (note.Fact, error),
 ) (note.Given, error) {
 	var given note.Given
-	err := s.in(ctx, actor, func(tx *gorm.DB) error {
-		got, err := lock(tx, actor, id)
-		if err != nil {
-			return err
-		}
+	err := s.change(ctx, actor, id, func(got *locked, last *pg.Last) error {
 		fact, err := decide(&got.Sight, got.roles[who])
 		if err != nil {
 			return err
 		}
-		if err := s.keepAndTell(tx, actor, &got.Sight, fact); err != nil {
+		if err := s.keepAndTell(ctx, last, actor, &got.Sight, fact); err != nil {
 			return err
 		}
-		given, _, err = row(tx, readGiven, shareOfOne, id, who)
-		return err
+		last.Queue(shareOfOne, id, who).QueryRow(func(row pgx.Row) (err error) {
+			given, _, err = one(readGiven, row)
+			return err
+		})
+		return nil
 	})
 	return given, err
+}
+
+// change is a transaction of two round trips on the locked note: what is done most goes through here.
+func (s *Store) change(ctx context.Context, actor note.Actor, id note.ID, decide func(*locked, *pg.Last) error) error {
+	var (
+		got   locked
+		found bool
+	)
+	return s.db.Exchange(ctx, string(actor.Workspace), func(first *pg.First) {
+		first.Queue(lockSight, id, actor.Person).QueryRow(func(row pgx.Row) (err error) {
+			if got, found, err = one(readLocked, row); err != nil {
+				return fmt.Errorf("lock note %s: %w", id, err)
+			}
+			return nil
+		})
+	}, func(last *pg.Last) error {
+		if found && !got.whole { // somebody changed who sees it while we waited
+			return pg.ErrAnew
+		}
+		return decide(&got, last)
+	})
 }
 
 // Guest is note.Store's.
@@ -130,14 +148,18 @@ func (s *Store) Guest(ctx context.Context, actor note.Actor, id note.ID, who not
 	return guest, known, err
 }
 
-func (s *Store) keepAndTell(tx *gorm.DB, actor note.Actor, sight *note.Sight, fact note.Fact) error {
+func (s *Store) keepAndTell(ctx context.Context, last *pg.Last, actor note.Actor, sight *note.Sight, fact note.Fact) error {
 	if fact == nil {
 		return nil
 	}
-	if err := keep(tx, actor.Workspace, sight, fact); err != nil {
+	if err := keep(last, actor.Workspace, sight, fact); err != nil {
 		return fmt.Errorf("keep %T of note %s: %w", fact, sight.ID, err)
 	}
-	return s.tell(tx, actor, sight, fact)
+	e, err := eventOf(actor, sight, fact)
+	if err != nil {
+		return fmt.Errorf("event of %T: %w", fact, err)
+	}
+	return s.outbox.AppendLast(ctx, last, e)
 }
 
 // tell appends what happened. It comes last: after it the transaction holds its lane.
