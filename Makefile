@@ -82,6 +82,7 @@ test: need-go need-npm ## Everything: generated code, lint, vet, all Go tests wi
 	@$(MAKE) test-generated
 	@$(MAKE) lint
 	@$(MAKE) vet
+	@$(MAKE) test-monitoring
 	@$(MAKE) test-web
 	@$(MAKE) test-go
 	@$(MAKE) test-images
@@ -103,6 +104,11 @@ test-charts: need-go ## The charts: every profile and every value, rendered and 
 test-images: need-go ## How images are made: built twice and compared, pushed to a registry of the test's own
 	@$(say) 'image tests'
 	@cd tools/images && go test -count=1 ./...
+
+.PHONY: test-monitoring
+test-monitoring: $(TOOLS)/helm ## Alerts and dashboard: what they ask for is there, and each alert fires when it should
+	@$(say) 'alerts and dashboard'
+	@cd tools/monitoring && go test -count=1 ./...
 
 .PHONY: test-web
 test-web: $(WEB_MODULES) ## Unit tests of the web app
