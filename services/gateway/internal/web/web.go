@@ -118,10 +118,14 @@ func (s *Site) file(w http.ResponseWriter, r *http.Request, name string) bool {
 	if err != nil || !ok {
 		return false
 	}
+	validator, err := etag(name, encoding, content)
+	if err != nil {
+		return false
+	}
 	h := w.Header()
 	h.Set("Content-Type", contentType(name))
 	h.Add("Vary", "Accept-Encoding")
-	h.Set("ETag", fmt.Sprintf(`"%x-%x%s"`, info.ModTime().UnixNano(), info.Size(), encoding))
+	h.Set("ETag", validator)
 	h.Set("Content-Security-Policy", policy(r, ""))
 	h.Set("Cache-Control", askMe)
 	if strings.HasPrefix(name, hashed) {
