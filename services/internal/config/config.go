@@ -158,16 +158,15 @@ func (s setting) find(lookup LookupFunc) (value string, given bool, bad *Setting
 	if value != "" {
 		return "", true, s.wrong("is given twice, directly and by " + s.name + "_FILE")
 	}
-	content, err := os.ReadFile(path)
+	content, err := ReadFile(path)
 	if err != nil {
 		return "", true, &SettingError{
 			Name:    s.name + "_FILE",
-			Problem: "names a file that cannot be read (" + reason(err) + ": " + path + ")",
+			Problem: "names a file that cannot be read (" + err.Error() + ")",
 			Should:  "the path of a file that holds " + s.should(),
 		}
 	}
-	value = strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
-	return value, true, nil
+	return content.Reveal(), true, nil
 }
 
 // reason is the system's word for err, without the operation and path that os puts around it.

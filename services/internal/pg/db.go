@@ -30,8 +30,11 @@ import (
 
 // Config is how a service reaches its database.
 type Config struct {
-	URL            config.Secret `env:"DATABASE_URL,required" should:"the service's own role: postgres://role:password@host/database"`
-	MigrateURL     config.Secret `env:"MIGRATE_DATABASE_URL" should:"the owner's role: postgres://owner:password@host/database"`
+	URL        config.Secret `env:"DATABASE_URL,required" should:"the service's own role: postgres://role:password@host/database"`
+	MigrateURL config.Secret `env:"MIGRATE_DATABASE_URL" should:"the owner's role: postgres://owner:password@host/database"`
+	// The files that the URLs came from, if they did: read again for each connection, so that a rotated password needs no restart.
+	URLFile        string        `env:"DATABASE_URL_FILE"`
+	MigrateURLFile string        `env:"MIGRATE_DATABASE_URL_FILE"`
 	MaxConns       int32         `env:"DATABASE_MAX_CONNS" envDefault:"16" should:"a whole number of connections, at least 2"`
 	AcquireTimeout time.Duration `env:"DATABASE_ACQUIRE_TIMEOUT" envDefault:"250ms"` // for a connection and its first answer
 	LockTimeout    time.Duration `env:"DATABASE_LOCK_TIMEOUT" envDefault:"250ms"`    // for a row that another transaction holds
@@ -137,6 +140,7 @@ func poolConfig(cfg Config, tel *telemetry.Telemetry) (*pgxpool.Config, error) {
 	poolCfg.MaxConnLifetimeJitter = 5 * time.Minute
 	poolCfg.MaxConnIdleTime = 5 * time.Minute
 	poolCfg.PingTimeout = cfg.AcquireTimeout // of a connection that has been idle for a second
+	poolCfg.BeforeConnect = cfg.renew(tel.Log)
 	poolCfg.AfterConnect = scanUTC
 	configureConn(poolCfg.ConnConfig, tel)
 	params := poolCfg.ConnConfig.RuntimeParams

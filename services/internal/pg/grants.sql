@@ -10,14 +10,17 @@ begin
 	execute format('revoke create on schema public from %I', grantee);
 
 	-- A partition is reached through its parent only: the parent's row-level security does not hold for a partition that
-	-- is addressed by its own name. The table of applied migrations is nobody's but the owner's.
+	-- is addressed by its own name. The table of applied migrations is the owner's; a service reads whether its own are among them.
 	for item in
-		select c.oid::regclass as name, c.relispartition or c.relname = 'goose_db_version' as closed
+		select c.oid::regclass as name, c.relispartition or c.relname = 'goose_db_version' as closed, c.relname = 'goose_db_version' as legible
 		from pg_class c
 		where c.relnamespace = 'public'::regnamespace and c.relowner = current_user::regrole and c.relkind in ('r', 'p', 'v', 'm')
 	loop
 		if item.closed then
 			execute format('revoke all on table %s from %I', item.name, grantee);
+			if item.legible then
+				execute format('grant select on table %s to %I', item.name, grantee);
+			end if;
 		else
 			execute format('grant select, insert, update, delete on table %s to %I', item.name, grantee);
 		end if;

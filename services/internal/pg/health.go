@@ -45,12 +45,12 @@ func (h *health) verdict() error {
 	defer h.mu.Unlock()
 	switch {
 	case !h.reached:
-		return fmt.Errorf("the database has not been reached yet: %w", h.last)
+		return fmt.Errorf("not reached yet: %w", absence(h.last))
 	case h.away.IsZero():
 		return nil
 	}
 	if gone := h.now().Sub(h.away); gone >= awayLimit {
-		return fmt.Errorf("the database has been away for %s: %w", gone.Round(time.Second), h.last)
+		return fmt.Errorf("away for over %s: %w", awayLimit, absence(h.last))
 	}
 	return nil
 }

@@ -20,55 +20,100 @@ import (
 const connectPatience = 30 * time.Second
 
 // Migrate brings the schema up to date as the owner (Config.MigrateURL, or URL when that is empty), and then gives the
-// service's role (the user of URL) the rights it needs and no others.
+// service's role (the user of URL) the rights it needs and no others. It waits up to 30 s for a database that is away.
 //
 // Each FS holds goose files, <version>_<what>.sql, at any depth; versions must differ across all of them. By convention
 // the outbox has 1-19, the inbox 20-39, services start at 100. A lower version that appears later is still applied.
 // Two that migrate at once take turns. One killed half-way leaves whole migrations only; the next run does the rest.
 func Migrate(ctx context.Context, cfg Config, migrations ...fs.FS) error {
-	owner := cfg.MigrateURL
-	if owner == "" {
-		owner = cfg.URL
+	waiting, cancel := context.WithTimeout(ctx, connectPatience)
+	defer cancel()
+	if err := tryUntil(waiting, func(context.Context, error) {}, cfg.ownerAway); err != nil {
+		return fmt.Errorf("migrate: %w", err)
 	}
-	db, err := openOwner(owner.Reveal())
+	if err := migrateOnce(ctx, cfg, migrations); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+// MigrateWhenThere is Migrate, but waits for the database, and for the service's role in it, for as long as ctx lives, and tells say what it waits for.
+// When the database goes away half-way, it waits and goes on. The files of the URLs are read again for each try. Its error is of a migration that failed,
+// of cfg, or ctx's.
+func MigrateWhenThere(ctx context.Context, cfg Config, say Say, migrations ...fs.FS) error {
+	var failed error
+	err := tryUntil(ctx, say, func(ctx context.Context) (reason error) {
+		if reason := cfg.ownerAway(ctx); reason != nil {
+			return reason
+		}
+		failed = migrateOnce(ctx, cfg, migrations)
+		switch {
+		case failed == nil:
+			return nil
+		case unavailable(failed):
+			return absence(failed)
+		case errors.Is(failed, errNoGrantee):
+			return failed
+		}
+		return nil
+	})
+	if err == nil {
+		err = failed
+	}
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+// ownerAway is why the owner cannot reach its database now. What is wrong in any other way is for the migration to say.
+func (c Config) ownerAway(ctx context.Context) (reason error) {
+	db, err := openOwner(c)
+	if err != nil {
+		return nil //nolint:nilerr // see above
+	}
+	defer func() { _ = db.Close() }() // nothing is pending on it
+	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	if err := db.PingContext(ctx); err != nil && unavailable(err) {
+		return absence(err)
+	}
+	return nil
+}
+
+func migrateOnce(ctx context.Context, cfg Config, migrations []fs.FS) error {
+	db, err := openOwner(cfg)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }() // nothing is pending on it
-	if err := awaitServer(ctx, db); err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
 	if err := applyAll(ctx, db, migrations); err != nil {
-		return fmt.Errorf("migrate: %w", err)
+		return err
 	}
-	if owner == cfg.URL {
+	if cfg.MigrateURL == "" || cfg.MigrateURL == cfg.URL {
 		return nil
 	}
 	return grantAll(ctx, db, cfg)
 }
 
-func openOwner(url string) (*sql.DB, error) {
-	cfg, err := pgx.ParseConfig(url)
+func openOwner(cfg Config) (*sql.DB, error) {
+	known, file := cfg.MigrateURL, cfg.MigrateURLFile
+	if known == "" {
+		known, file = cfg.URL, cfg.URLFile
+	}
+	url, err := fresh(file, known)
+	if err != nil {
+		url = known
+	}
+	owner, err := pgx.ParseConfig(url.Reveal())
 	if err != nil {
 		return nil, errors.New("MIGRATE_DATABASE_URL is not a PostgreSQL URL") // err would quote it
 	}
-	cfg.RuntimeParams["timezone"] = "UTC"
+	owner.RuntimeParams["timezone"] = "UTC"
+	owner.ConnectTimeout = tryTimeout
 	// The lock of one that was killed in a long statement is free after a second, not after the statement.
-	cfg.RuntimeParams["client_connection_check_interval"] = milliseconds(time.Second)
-	return stdlib.OpenDB(*cfg), nil
-}
-
-func awaitServer(ctx context.Context, db *sql.DB) error {
-	ctx, cancel := context.WithTimeout(ctx, connectPatience)
-	defer cancel()
-	backoff := firstBackoff
-	for {
-		err := db.PingContext(ctx)
-		if err == nil || !unavailable(err) || !pause(ctx, backoff) {
-			return err
-		}
-		backoff = min(2*backoff, maxBackoff)
-	}
+	owner.RuntimeParams["client_connection_check_interval"] = milliseconds(time.Second)
+	return stdlib.OpenDB(*owner), nil
 }
 
 func applyAll(ctx context.Context, db *sql.DB, migrations []fs.FS) error {
