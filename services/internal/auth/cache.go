@@ -16,56 +16,61 @@ type tokenID [sha256.Size]byte
 // idOf stands for a token in memory: a dump of the cache must not be a list of credentials.
 func idOf(token string) tokenID { return sha256.Sum256([]byte(token)) }
 
-// cache remembers verified tokens: at most shards*perShard of them, about 4 MB. A full shard is emptied of what has expired, and when
+// Cache remembers what verified tokens said: at most shards*perShard of them, about 4 MB. A full shard is emptied of what has expired, and when
 // that is not enough, of what the map's iteration meets first; forgetting costs one signature check.
-type cache struct {
-	shards [shards]shard
+type Cache[T any] struct {
+	shards [shards]shard[T]
 }
 
-type shard struct {
+type shard[T any] struct {
 	mu   sync.Mutex
-	seen map[tokenID]entry
+	seen map[tokenID]entry[T]
 }
 
-type entry struct {
-	actor Actor
-	from  time.Time
+type entry[T any] struct {
+	said        T
+	from, until time.Time
 }
 
-func newCache() *cache {
-	c := &cache{}
+// NewCache is an empty cache.
+func NewCache[T any]() *Cache[T] {
+	c := &Cache[T]{}
 	for i := range c.shards {
-		c.shards[i].seen = make(map[tokenID]entry)
+		c.shards[i].seen = make(map[tokenID]entry[T])
 	}
 	return c
 }
 
-// get answers only for tokens that are valid at now: a clock that was set back must not find one that is not valid yet.
-func (c *cache) get(id tokenID, now time.Time) (Actor, bool) {
+// Get answers only for tokens that are valid at now: a clock that was set back must not find one that is not valid yet.
+func (c *Cache[T]) Get(token string, now time.Time) (T, bool) {
+	id := idOf(token)
 	s := &c.shards[id[0]%shards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, ok := s.seen[id]
-	if !ok || !now.Before(e.actor.Expires) || now.Add(Leeway).Before(e.from) {
-		return Actor{}, false
+	if !ok || !now.Before(e.until) || now.Add(Leeway).Before(e.from) {
+		var nothing T
+		return nothing, false
 	}
-	return e.actor, true
+	return e.said, true
 }
 
-func (c *cache) put(id tokenID, a Actor, from time.Time) {
+// Put remembers what token says from one time until another.
+func (c *Cache[T]) Put(token string, said T, from, until time.Time) {
+	id := idOf(token)
 	s := &c.shards[id[0]%shards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.seen) >= perShard {
 		s.makeRoom(from)
 	}
-	s.seen[id] = entry{actor: a, from: from}
+	s.seen[id] = entry[T]{said: said, from: from, until: until}
 }
 
 // makeRoom takes the newest token's nbf for the time: it is recent and needs no clock.
-func (s *shard) makeRoom(now time.Time) {
+func (s *shard[T]) makeRoom(now time.Time) {
 	for id, e := range s.seen {
-		if !now.Before(e.actor.Expires) {
+		if !now.Before(e.until) {
 			delete(s.seen, id)
 		}
 	}

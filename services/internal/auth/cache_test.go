@@ -8,12 +8,12 @@ import (
 
 func TestTheCacheIsBoundedAndPrefersWhatIsNew(t *testing.T) {
 	t.Parallel()
-	c, now := newCache(), time.Unix(0, 0)
+	c, now := NewCache[Actor](), time.Unix(0, 0)
 	for i := range 3 * shards * perShard {
 		now = now.Add(time.Millisecond)
-		id := idOf(strconv.Itoa(i))
-		c.put(id, Actor{PersonID: strconv.Itoa(i), Expires: now.Add(time.Minute)}, now)
-		if a, ok := c.get(id, now); !ok || a.PersonID != strconv.Itoa(i) {
+		id := strconv.Itoa(i)
+		c.Put(id, Actor{PersonID: id}, now, now.Add(time.Minute))
+		if a, ok := c.Get(id, now); !ok || a.PersonID != strconv.Itoa(i) {
 			t.Fatalf("%d is forgotten at once", i)
 		}
 	}

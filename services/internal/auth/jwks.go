@@ -8,154 +8,37 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/singleflight"
-	"golang.org/x/time/rate"
-
-	"noteworks.dev/services/internal/errs"
 )
 
-const (
-	fetchTimeout = 2 * time.Second
-	maxKeySet    = 64 << 10
-	// A known key is trusted this long before the set is read again, which is how a withdrawn key ends.
-	refreshAfter = 5 * time.Minute
-	// Unknown ids may ask the issuer fetchBurst times at once and then every fetchEvery: a few rotations in a row are seen
-	// at once, and a flood of invented ids is nearly free.
-	fetchBurst = 4
-	fetchEvery = 5 * time.Second
-	// A failed fetch costs none of that, so that keys are there soon after the issuer is.
-	retryEvery = time.Second
-)
+const maxKeySet = 64 << 10
 
-// JWKS is the KeySource of services that do not sign: the issuer's published key set, read when an unknown key id appears.
-// While the issuer is away the keys last seen stay good.
-type JWKS struct {
-	url    string
-	client *http.Client
-	now    func() time.Time
-	flight singleflight.Group
+// JWKS is the KeySource of services that do not sign: the key set that the user service publishes.
+type JWKS = KeySet[ed25519.PublicKey]
 
-	mu      sync.Mutex
-	keys    map[string]ed25519.PublicKey
-	read    time.Time // of the last success
-	tried   time.Time
-	failure error // of the last try
-	asking  bool  // a fetch is under way
-	unknown *rate.Limiter
-}
-
-// NewJWKS reads the key set at url with client. Nothing is fetched before the first Key.
+// NewJWKS reads the key set at url with client.
 func NewJWKS(url string, client *http.Client, now func() time.Time) *JWKS {
-	return &JWKS{url: url, client: client, now: now, unknown: rate.NewLimiter(rate.Every(fetchEvery), fetchBurst)}
+	return NewKeySet(func(ctx context.Context) (map[string]ed25519.PublicKey, error) {
+		body, err := ReadKeySet(ctx, client, url, nil)
+		if err != nil {
+			return nil, err
+		}
+		return parseKeySet(body)
+	}, now)
 }
 
-// Key answers from memory, and asks the issuer for an id it does not know, within the limits above.
-func (j *JWKS) Key(ctx context.Context, kid string) (ed25519.PublicKey, error) {
-	key, ok, fetch := j.known(kid)
-	switch {
-	case ok && fetch:
-		go j.refresh(context.WithoutCancel(ctx)) // ends after fetchTimeout; this request has its key already
-		return key, nil
-	case ok:
-		return key, nil
-	case !fetch:
-		return nil, j.missing()
-	}
-	select {
-	case <-j.start(context.WithoutCancel(ctx)): // shared with others, so that one who leaves must not end it
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	if key, ok, _ := j.look(kid); ok {
-		return key, nil
-	}
-	return nil, j.missing()
-}
-
-// known looks kid up and reports whether it is time to ask the issuer, either way.
-func (j *JWKS) known(kid string) (key ed25519.PublicKey, ok, fetch bool) {
-	key, ok, age := j.look(kid)
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	now := j.now()
-	switch {
-	case ok && age < refreshAfter:
-		return key, true, false
-	case ok && elapsed(j.tried, now) >= fetchEvery:
-		j.tried = now // so that only one of many requests starts it
-		return key, true, true
-	case ok:
-		return key, true, false
-	case j.asking: // for somebody else; its answer is for all
-		return nil, false, true
-	case j.failure != nil:
-		fetch = elapsed(j.tried, now) >= retryEvery
-	default:
-		fetch = j.unknown.AllowN(now, 1)
-	}
-	j.asking = fetch
-	return nil, false, fetch
-}
-
-func (j *JWKS) look(kid string) (key ed25519.PublicKey, ok bool, age time.Duration) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	key, ok = j.keys[kid]
-	return key, ok, elapsed(j.read, j.now())
-}
-
-// elapsed takes a clock that went back for one that stood long: better one fetch too many than none for an hour.
-func elapsed(since, now time.Time) time.Duration {
-	d := now.Sub(since)
-	if d < 0 {
-		return refreshAfter
-	}
-	return d
-}
-
-// missing says why there is no key: the issuer does not know it, or cannot be asked.
-func (j *JWKS) missing() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.failure != nil {
-		return errs.Unavailable("sign-in-unavailable", "Access tokens cannot be checked at the moment.").WithCause(j.failure).WithRetryAfter(retryEvery)
-	}
-	return ErrUnknownKey
-}
-
-func (j *JWKS) start(ctx context.Context) <-chan singleflight.Result {
-	return j.flight.DoChan("", func() (any, error) { return nil, j.fetchAndKeep(ctx) })
-}
-
-func (j *JWKS) refresh(ctx context.Context) { <-j.start(ctx) }
-
-// fetchAndKeep replaces the keys as a whole; a failure leaves them as they are and is remembered.
-func (j *JWKS) fetchAndKeep(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	keys, err := j.fetch(ctx)
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.asking = false
-	j.tried, j.failure = j.now(), err
-	if err == nil {
-		j.keys, j.read = keys, j.tried
-	}
-	return err
-}
-
-func (j *JWKS) fetch(ctx context.Context) (map[string]ed25519.PublicKey, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, j.url, nil)
+// ReadKeySet is what is published at url, up to 64 kB of it. header, which may be nil, goes with the request.
+func ReadKeySet(ctx context.Context, client *http.Client, url string, header http.Header) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, fmt.Errorf("key set request: %w", err)
 	}
-	res, err := j.client.Do(req)
+	maps.Copy(req.Header, header)
+	res, err := client.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("read key set: %w", err)
 	}
@@ -167,7 +50,7 @@ func (j *JWKS) fetch(ctx context.Context) (map[string]ed25519.PublicKey, error) 
 	if err != nil {
 		return nil, fmt.Errorf("read key set: %w", err)
 	}
-	return parseKeySet(body)
+	return body, nil
 }
 
 type keySet struct {
@@ -203,7 +86,7 @@ func parseKeySet(body []byte) (map[string]ed25519.PublicKey, error) {
 	keys := make(map[string]ed25519.PublicKey, len(set.Keys))
 	for _, k := range set.Keys {
 		x, err := base64.RawURLEncoding.Strict().DecodeString(k.X)
-		if err != nil || len(x) != ed25519.PublicKeySize || k.Type != "OKP" || k.Curve != "Ed25519" || !plainKid(k.ID) {
+		if err != nil || len(x) != ed25519.PublicKeySize || k.Type != "OKP" || k.Curve != "Ed25519" || !PlainKeyID(k.ID) {
 			continue
 		}
 		if k.Use != "" && k.Use != "sig" {

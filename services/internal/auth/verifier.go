@@ -31,7 +31,7 @@ type Verifier struct {
 	keys   KeySource
 	now    func() time.Time
 	parser *jwt.Parser
-	seen   *cache
+	seen   *Cache[Actor]
 }
 
 // NewVerifier trusts the keys of keys and the time of now.
@@ -39,7 +39,7 @@ func NewVerifier(keys KeySource, now func() time.Time) *Verifier {
 	return &Verifier{
 		keys: keys,
 		now:  now,
-		seen: newCache(),
+		seen: NewCache[Actor](),
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}),
 			jwt.WithIssuer(Issuer),
@@ -59,8 +59,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Actor, error) {
 	if len(token) > maxToken {
 		return Actor{}, invalid(errors.New("token over 4 kB"))
 	}
-	id := idOf(token)
-	if a, ok := v.seen.get(id, v.now()); ok {
+	if a, ok := v.seen.Get(token, v.now()); ok {
 		return a, nil
 	}
 	var claims Claims
@@ -68,7 +67,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Actor, error) {
 		return Actor{}, refusal(err)
 	}
 	a := claims.actor()
-	v.seen.put(id, a, claims.NotBefore.Time)
+	v.seen.Put(token, a, claims.NotBefore.Time, a.Expires)
 	return a, nil
 }
 
@@ -102,14 +101,15 @@ func bearer(h http.Header) (string, error) {
 func (v *Verifier) keyOf(ctx context.Context) jwt.Keyfunc {
 	return func(t *jwt.Token) (any, error) {
 		kid, _ := t.Header["kid"].(string)
-		if !plainKid(kid) {
+		if !PlainKeyID(kid) {
 			return nil, ErrUnknownKey
 		}
 		return v.keys.Key(ctx, kid)
 	}
 }
 
-func plainKid(kid string) bool {
+// PlainKeyID reports whether kid is of the letters, digits, dashes and underscores that issuers use, and not long.
+func PlainKeyID(kid string) bool {
 	if kid == "" || len(kid) > maxKid {
 		return false
 	}

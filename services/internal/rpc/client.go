@@ -29,9 +29,11 @@ const (
 
 // Config is where a service's internal port is and how to introduce oneself. Nest it with an envPrefix such as "USER_RPC_".
 type Config struct {
-	URL     string        `env:"URL,required" should:"a URL such as http://user:8082"`
-	Token   config.Secret `env:"TOKEN,required" should:"the token this service is known by there"`
-	Timeout time.Duration `env:"TIMEOUT" envDefault:"2s"`
+	URL   string        `env:"URL,required" should:"a URL such as http://user:8082"`
+	Token config.Secret `env:"TOKEN,required" should:"the token this service is known by there"`
+	// TokenFile is where Token came from, if it did: read again when it changes, as the tokens do that Kubernetes projects.
+	TokenFile string        `env:"TOKEN_FILE"`
+	Timeout   time.Duration `env:"TIMEOUT" envDefault:"2s"`
 }
 
 // Validate reports what would make every call fail.
@@ -62,7 +64,7 @@ func NewClient(cfg Config, tel *telemetry.Telemetry, opts ...balance.Option) (*h
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return client, []connect.ClientOption{
-		connect.WithInterceptors(calling{cfg}),
+		connect.WithInterceptors(calling{cfg, &token{known: cfg.Token, file: cfg.TokenFile, log: tel.Log}}),
 		connect.WithReadMaxBytes(maxMessage),
 		connect.WithSendMaxBytes(maxMessage),
 		connect.WithCompressMinBytes(1 << 10),
@@ -108,7 +110,10 @@ type transport struct {
 func (t transport) CloseIdleConnections() { t.upstream.CloseIdleConnections() }
 
 // calling is what surrounds each call: the token, the timeout, the retry, and the way errors arrive.
-type calling struct{ cfg Config }
+type calling struct {
+	cfg   Config
+	token *token
+}
 
 func (c calling) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
@@ -142,7 +147,7 @@ func (c calling) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect
 }
 
 func (c calling) introduce(h http.Header) {
-	h.Set("Authorization", "Bearer "+c.cfg.Token.Reveal())
+	h.Set("Authorization", "Bearer "+c.token.now().Reveal())
 }
 
 // sameDeadline reports whether limited got its deadline from ctx and not from our timeout.

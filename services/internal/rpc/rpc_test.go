@@ -77,13 +77,18 @@ func newTelemetry(t *testing.T, service string, log io.Writer, rec *spantest.Rec
 
 func newWorld(t *testing.T, h handler) *world {
 	t.Helper()
-	w := &world{spans: spantest.New(), log: &lines{}}
-	w.tel = newTelemetry(t, "note", io.Discard, w.spans)
-	tel := newTelemetry(t, "user", w.log, w.spans)
 	callers, err := rpc.NewStaticCallers("note=" + noteKey + ",operator=" + opKey)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newWorldOf(t, callers, h)
+}
+
+func newWorldOf(t *testing.T, callers rpc.CallerVerifier, h handler) *world {
+	t.Helper()
+	w := &world{spans: spantest.New(), log: &lines{}}
+	w.tel = newTelemetry(t, "note", io.Discard, w.spans)
+	tel := newTelemetry(t, "user", w.log, w.spans)
 	s := rpc.NewServer(callers, tel)
 	counted := func(ctx context.Context, r *connect.Request[text]) (*connect.Response[text], error) {
 		w.calls.Add(1)
