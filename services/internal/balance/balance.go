@@ -1,9 +1,10 @@
 // Package balance sends each request of a client to the next healthy address of an upstream. A connection that lives long would
 // otherwise pin its caller to one replica.
 //
-// It promises: addresses are asked of DNS anew every few seconds, and kept while DNS is away; an address that refuses connections is
-// left out for a moment; a request that was not sent yet, or a GET or HEAD that failed, is tried on another address (the latter within a budget of 10 % of
-// all requests); a breaker per upstream; errs.Unavailable when all of it did not help. Redirects are not followed.
+// It promises: addresses are asked of DNS anew every few seconds, at once when one refuses, and kept while DNS is away; an address that refuses connections
+// is left out for a moment; a request that was never taken is tried on every other address, and one that failed on its way only if doing it twice is as good as
+// once (GET, HEAD, PUT, and what carries an Idempotency-Key), within a budget of 10 % of all requests; bodies of up to 64 kB are kept for that, longer ones are
+// streamed; a breaker per upstream; errs.Unavailable when all of it did not help. Redirects are not followed.
 package balance
 
 import (
@@ -15,6 +16,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -26,7 +28,8 @@ import (
 )
 
 const (
-	maxAttempts    = 3
+	maxAttempts    = 3 // that reach somebody
+	maxRefusals    = 8 // that reach nobody
 	dialTimeout    = time.Second
 	idleTimeout    = 30 * time.Second
 	maxIdlePerAddr = 64
@@ -107,6 +110,10 @@ func (t *Transport) CloseIdleConnections() { t.inner.CloseIdleConnections() }
 // wrong with a body that could not be read, and wraps the context's error when that ended first.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	body := hold(r)
+	if _, broken := body.state(); broken != nil {
+		body.discard()
+		return nil, failure(r.Context(), broken, body)
+	}
 	done, err := t.breaker.Allow()
 	if err != nil {
 		body.discard()
@@ -135,17 +142,16 @@ func blameless(ctx context.Context, err error, body *heldBody) error {
 func (t *Transport) try(r *http.Request, body *heldBody) (*http.Response, error) {
 	t.budget.deposit()
 	var last error
-	var used [maxAttempts]netip.AddrPort
-	for attempt := range maxAttempts {
-		addr, err := t.pool.next(r.Context(), used[:attempt])
+	var used []netip.AddrPort
+	for attempts, refusals := 0, 0; attempts < maxAttempts && refusals < maxRefusals; {
+		addr, err := t.pool.next(r.Context(), used)
 		if errors.Is(err, errNoOther) {
 			return nil, last
 		}
 		if err != nil {
 			return nil, errors.Join(err, last)
 		}
-		used[attempt] = addr
-		if attempt > 0 {
+		if len(used) > 0 {
 			trace.SpanFromContext(r.Context()).AddEvent("retry", trace.WithAttributes(attribute.String("server.address", addr.String())))
 		}
 		res, err := t.inner.RoundTrip(t.outbound(r, addr, body))
@@ -154,11 +160,43 @@ func (t *Transport) try(r *http.Request, body *heldBody) (*http.Response, error)
 			return res, nil
 		}
 		last = err
-		if !t.again(r, err, addr, body) {
+		switch {
+		case r.Context().Err() != nil || body.spent():
+			return nil, err
+		case refused(err):
+			t.pool.refused(addr)
+			used = append(used, addr)
+			refusals++
+		case closedIdle(err): // the same address may do: its other connections, or a new one
+			refusals++
+		case repeatable(r) && t.budget.withdraw():
+			used = append(used, addr)
+			attempts++
+		default:
 			return nil, err
 		}
 	}
 	return nil, last
+}
+
+// refused reports whether no connection was made: nothing left.
+func refused(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
+
+// closedIdle reports whether the connection had been closed, by a server that goes, before the request was on it. net/http has no name for the error.
+func closedIdle(err error) bool {
+	return strings.Contains(err.Error(), "server closed idle connection")
+}
+
+// repeatable reports whether doing r twice is as good as once. A second DELETE is not: it would say that there was nothing to delete.
+func repeatable(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut:
+		return true
+	}
+	return r.Header.Get("Idempotency-Key") != ""
 }
 
 // outbound is r for addr. RoundTrippers must not change the request they are given.
@@ -168,25 +206,8 @@ func (t *Transport) outbound(r *http.Request, addr netip.AddrPort, body *heldBod
 		out.Host = r.URL.Host
 	}
 	out.URL.Scheme, out.URL.Host = t.base.Scheme, addr.String()
-	if body != nil {
-		out.Body = body
-	}
+	body.put(out)
 	return out
-}
-
-// again reports whether the request may go to another address after err: when it never left, always; when it did, only if doing it twice is as
-// good as once, and only within the budget, so that retries cannot double the load on what is struggling.
-func (t *Transport) again(r *http.Request, err error, addr netip.AddrPort, body *heldBody) bool {
-	if r.Context().Err() != nil {
-		return false
-	}
-	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "dial" {
-		t.pool.refused(addr)
-		return !body.touched()
-	}
-	safe := r.Method == http.MethodGet || r.Method == http.MethodHead
-	return safe && body == nil && t.budget.withdraw()
 }
 
 func failure(ctx context.Context, err error, body *heldBody) error {

@@ -1,16 +1,22 @@
 package balance
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
 	"sync"
 )
 
+// replayable is the longest body that is kept to be sent again. Most changes of notes are shorter; keeping longer ones would cost more memory than
+// the few retries are worth.
+const replayable = 64 << 10
+
 // heldBody keeps a request's body open over several attempts: net/http closes it when an attempt fails, even if not one
 // byte was read. A nil heldBody is no body.
 type heldBody struct {
 	body io.ReadCloser
+	kept []byte // all of it, if it is short
 
 	mu              sync.Mutex
 	read            bool
@@ -19,11 +25,43 @@ type heldBody struct {
 	holding, closed bool
 }
 
+// hold takes r's body over, and reads it at once if it is said to be short.
 func hold(r *http.Request) *heldBody {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
-	return &heldBody{body: r.Body, holding: true}
+	b := &heldBody{body: r.Body, holding: true}
+	if r.ContentLength > 0 && r.ContentLength <= replayable {
+		kept := make([]byte, r.ContentLength)
+		n, err := io.ReadFull(r.Body, kept)
+		b.kept, b.read = kept[:n], n > 0
+		b.finished(err)
+	}
+	return b
+}
+
+// put gives r the body, as often as it is asked for if it is short.
+func (b *heldBody) put(r *http.Request) {
+	if b == nil {
+		return
+	}
+	if b.kept == nil {
+		r.Body = b
+		return
+	}
+	again := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.kept)), nil }
+	r.Body, _ = again()
+	r.GetBody = again
+}
+
+// spent reports whether some of the body is gone and cannot be sent again.
+func (b *heldBody) spent() bool {
+	if b == nil || b.kept != nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.read
 }
 
 func (b *heldBody) Read(p []byte) (int, error) {
@@ -40,7 +78,7 @@ func (b *heldBody) Read(p []byte) (int, error) {
 func (b *heldBody) finished(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if errors.Is(err, io.EOF) {
+	if err == nil || errors.Is(err, io.EOF) {
 		b.ended = true
 		return
 	}
@@ -66,16 +104,6 @@ func (b *heldBody) Close() error {
 		return nil
 	}
 	return b.body.Close()
-}
-
-// touched reports whether some of the body is gone.
-func (b *heldBody) touched() bool {
-	if b == nil {
-		return false
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.read
 }
 
 // release ends the holding: a Close that came meanwhile is made good, a later one goes through.

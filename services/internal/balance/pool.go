@@ -14,8 +14,13 @@ import (
 )
 
 const (
-	resolveEvery   = 5 * time.Second
+	resolveEvery   = 2 * time.Second
 	resolveTimeout = 2 * time.Second
+	// resolveAgain is how soon a lookup may follow another when an address has refused.
+	resolveAgain = 250 * time.Millisecond
+	// An answer that is older than outdated is not used before a new one was asked for; while DNS is slow, no longer than outdatedPatience is waited.
+	outdated         = 15 * time.Second
+	outdatedPatience = 250 * time.Millisecond
 	// ejectFor is doubled with each failure in a row, up to ejectMax.
 	ejectFor = time.Second
 	ejectMax = 15 * time.Second
@@ -35,6 +40,7 @@ type pool struct {
 	ejected   map[netip.AddrPort]ejection
 	turn      int
 	resolved  time.Time
+	hurried   bool          // an address has refused since the last lookup
 	resolving chan struct{} // closed at the end of the lookup under way
 	failure   error         // of the last lookup
 }
@@ -64,11 +70,20 @@ func portOf(u *url.URL) uint16 {
 }
 
 // next is the address whose turn it is, leaving out those in used and, as long as there is another, those ejected. With all ejected it is
-// the one that has waited longest: somebody has to find out that the upstream is back.
+// the one that has waited longest: somebody has to find out that the upstream is back. With all used, DNS is asked once more: while an upstream is replaced,
+// the new addresses may be those that nobody has heard of yet.
 func (p *pool) next(ctx context.Context, used []netip.AddrPort) (netip.AddrPort, error) {
 	if err := p.resolve(ctx); err != nil {
 		return netip.AddrPort{}, err
 	}
+	addr, err := p.choose(used)
+	if errors.Is(err, errNoOther) && p.renew(ctx) {
+		return p.choose(used)
+	}
+	return addr, err
+}
+
+func (p *pool) choose(used []netip.AddrPort) (netip.AddrPort, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
@@ -94,6 +109,7 @@ func (p *pool) next(ctx context.Context, used []netip.AddrPort) (netip.AddrPort,
 	return spare, nil
 }
 
+// refused leaves addr out for a moment, and has DNS asked soon: it may name another one by now.
 func (p *pool) refused(addr netip.AddrPort) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -101,6 +117,7 @@ func (p *pool) refused(addr netip.AddrPort) {
 	e.until = p.now().Add(min(ejectFor<<min(e.count, 8), ejectMax))
 	e.count++
 	p.ejected[addr] = e
+	p.hurried = true
 }
 
 func (p *pool) worked(addr netip.AddrPort) {
@@ -109,24 +126,47 @@ func (p *pool) worked(addr netip.AddrPort) {
 	delete(p.ejected, addr)
 }
 
-// resolve makes sure there are addresses. Only who finds none waits for the lookup; with some at hand, one that has become old
-// is renewed beside.
+// resolve makes sure there are addresses. Who finds none waits for the lookup, and who finds old ones waits a little; with fresh ones at hand, they are
+// renewed beside.
 func (p *pool) resolve(ctx context.Context) error {
 	p.mu.Lock()
 	have, running := len(p.addrs) > 0, p.lookup(ctx)
+	old := have && p.now().Sub(p.resolved) >= outdated
 	p.mu.Unlock()
-	if have || running == nil {
+	switch {
+	case running == nil || have && !old:
 		return nil
+	case old:
+		return p.await(ctx, running, outdatedPatience)
 	}
-	select {
-	case <-running:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := p.await(ctx, running, resolveTimeout); err != nil {
+		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.addrs) == 0 {
 		return fmt.Errorf("resolve %s: %w", p.host, p.failure)
+	}
+	return nil
+}
+
+// renew waits for a lookup and reports whether there was one: they are not started more often than every resolveAgain.
+func (p *pool) renew(ctx context.Context) bool {
+	p.mu.Lock()
+	p.hurried = true
+	running := p.lookup(ctx)
+	p.mu.Unlock()
+	return running != nil && p.await(ctx, running, resolveTimeout) == nil
+}
+
+func (p *pool) await(ctx context.Context, running <-chan struct{}, patience time.Duration) error {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-running:
+	case <-timer.C:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	return nil
 }
@@ -139,11 +179,15 @@ func (p *pool) lookup(ctx context.Context) <-chan struct{} {
 	if p.resolving != nil {
 		return p.resolving
 	}
+	due := resolveEvery
+	if p.hurried {
+		due = resolveAgain
+	}
 	age := p.now().Sub(p.resolved)
-	if len(p.addrs) > 0 && age >= 0 && age < resolveEvery {
+	if len(p.addrs) > 0 && age >= 0 && age < due {
 		return nil
 	}
-	p.resolving = make(chan struct{})
+	p.resolving, p.hurried = make(chan struct{}), false
 	go p.ask(context.WithoutCancel(ctx)) // others wait for it, too; ends after resolveTimeout
 	return p.resolving
 }

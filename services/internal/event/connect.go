@@ -29,8 +29,12 @@ type Config struct {
 	PasswordFile string        `env:"NATS_PASSWORD_FILE"`
 	// StreamBytes bounds the files of each stream, 0 for 8 GiB.
 	StreamBytes int64 `env:"NATS_STREAM_MAX_BYTES"`
+	// StreamReplicas is on how many servers of a cluster each stream is kept; 0 leaves that to whoever runs NATS.
+	StreamReplicas int `env:"NATS_STREAM_REPLICAS" should:"1, 3 or 5"`
 	// Name is this client's in NATS's own monitoring, and the first part of its inbox's subject: the service's name.
 	Name string `env:"-"`
+	// InProcess, if set, is a server in this process, reached without the network; URL is then only its name.
+	InProcess nats.InProcessConnProvider `env:"-"`
 }
 
 const (
@@ -39,6 +43,10 @@ const (
 	reconnectAtMost = 2 * time.Second
 	pingEvery       = 5 * time.Second
 	pingsLost       = 2
+	// sayAgain is how often the log repeats why there is no connection.
+	sayAgain = 5 * time.Minute
+	// startPatience is how long a new process is not ready without NATS.
+	startPatience = 30 * time.Second
 )
 
 // Bus is one connection to NATS, shared by everything in a service. Close it last.
@@ -54,6 +62,11 @@ type Bus struct {
 	connected bool
 	refused   bool      // the credentials were, and it has been logged
 	since     time.Time // when connected last changed
+	began     time.Time
+	reached   bool   // at least once
+	missed    string // why it was not, as it was last logged, at missedAt
+	missedAt  time.Time
+	lastError error
 	watchers  map[chan struct{}]struct{}
 }
 
@@ -67,7 +80,7 @@ func Connect(ctx context.Context, cfg Config, tel *telemetry.Telemetry) (*Bus, e
 	}
 	b := &Bus{
 		cfg: cfg, tel: tel, log: tel.Log.With(telemetry.Component("nats")),
-		since: time.Now(), watchers: map[chan struct{}]struct{}{},
+		since: time.Now(), began: time.Now(), watchers: map[chan struct{}]struct{}{},
 	}
 	nc, err := nats.Connect(cfg.URL, b.options()...)
 	if err != nil {
@@ -103,6 +116,9 @@ func (b *Bus) options() []nats.Option {
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { b.stillDown(err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) { b.asyncError(sub, err) }),
 	}
+	if b.cfg.InProcess != nil {
+		opts = append(opts, nats.InProcessServer(b.cfg.InProcess))
+	}
 	if b.cfg.User != "" {
 		opts = append(opts, nats.UserInfoHandler(b.credentials))
 	}
@@ -133,7 +149,7 @@ func reconnectDelay(attempts int) time.Duration {
 
 func (b *Bus) up(nc *nats.Conn) {
 	b.mu.Lock()
-	b.connected, b.refused, b.since = true, false, time.Now()
+	b.connected, b.reached, b.refused, b.missed, b.since = true, true, false, "", time.Now()
 	b.tell()
 	b.mu.Unlock()
 	b.log.Info("connected", slog.String("server", nc.ConnectedUrlRedacted()))
@@ -150,8 +166,32 @@ func (b *Bus) down(err error) {
 	}
 }
 
+// stillDown logs each reason once, and again after some time.
 func (b *Bus) stillDown(err error) {
-	b.log.Debug("not connected yet", telemetry.Err(err))
+	b.mu.Lock()
+	b.lastError = err
+	again := err.Error() == b.missed && time.Since(b.missedAt) < sayAgain
+	if !again {
+		b.missed, b.missedAt = err.Error(), time.Now()
+	}
+	b.mu.Unlock()
+	if !again {
+		b.log.Warn("not connected, trying on", telemetry.Err(err))
+	}
+}
+
+// Ready is nil once NATS has been reached, and for good: without it, services go on. A process that has never reached it may be one of a new version with
+// the wrong address or password, and should not take the place of one that has; after startPatience NATS rather is away for all, and Ready is nil, too.
+func (b *Bus) Ready() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.reached || time.Since(b.began) > startPatience:
+		return nil
+	case b.lastError != nil:
+		return fmt.Errorf("waiting: NATS has not been reached yet: %w", b.lastError)
+	}
+	return errors.New("waiting: NATS has not been reached yet")
 }
 
 func (b *Bus) asyncError(sub *nats.Subscription, err error) {

@@ -1,15 +1,19 @@
 package event_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"noteworks.dev/services/internal/config"
 	"noteworks.dev/services/internal/embeddednats"
 	"noteworks.dev/services/internal/event"
 	"noteworks.dev/services/internal/natstest"
@@ -20,13 +24,69 @@ func TestNATSMayComeLater(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	server.Down(t)
-	bus := server.Bus(t, "note", telemetry.Discard())
+	log := &said{}
+	bus := server.Bus(t, "note", log.telemetry(t))
 	if is, _ := bus.Connected(); is {
 		t.Error("connected to nothing")
+	}
+	log.await(t, "connection refused")
+	if err := bus.Ready(); err == nil || !strings.Contains(err.Error(), "NATS has not been reached yet") {
+		t.Errorf("a process that has never reached it is ready: %v", err)
 	}
 	server.Up(t)
 	connected(t, bus)
 	publish(t, bus, 1)
+	if n := log.count(t, "connection refused"); n != 1 {
+		t.Errorf("it was said %d times: %s", n, log.text())
+	}
+	server.Down(t)
+	until(t, "the connection is gone", func() bool { is, _ := bus.Connected(); return !is })
+	if err := bus.Ready(); err != nil {
+		t.Errorf("after it was there once: %v", err)
+	}
+	server.Up(t)
+}
+
+func until(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	limit, tick := time.After(patience), time.NewTicker(5*time.Millisecond)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// said is a log.
+type said struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *said) Write(p []byte) (int, error) { s.mu.Lock(); defer s.mu.Unlock(); return s.b.Write(p) }
+
+func (s *said) text() string { s.mu.Lock(); defer s.mu.Unlock(); return s.b.String() }
+
+func (s *said) telemetry(t *testing.T) *telemetry.Telemetry {
+	t.Helper()
+	tel, err := telemetry.New(t.Context(), "note", config.Map(nil), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tel
+}
+
+func (s *said) count(t *testing.T, text string) int {
+	t.Helper()
+	return strings.Count(s.text(), text)
+}
+
+func (s *said) await(t *testing.T, text string) {
+	t.Helper()
+	until(t, "the log says "+text, func() bool { return s.count(t, text) > 0 })
 }
 
 // nats.go closes for good after two equal auth errors unless told otherwise.
@@ -44,7 +104,8 @@ func TestRefusedCredentialsAreTriedAgain(t *testing.T) {
 	first := start(0, "new")
 	file := filepath.Join(t.TempDir(), "password")
 	writePassword(t, file, "wrong")
-	bus, err := event.Connect(t.Context(), event.Config{URL: first.URL(), User: "note", PasswordFile: file, Name: "note"}, telemetry.Discard())
+	log := &said{}
+	bus, err := event.Connect(t.Context(), event.Config{URL: first.URL(), User: "note", PasswordFile: file, Name: "note"}, log.telemetry(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,6 +114,12 @@ func TestRefusedCredentialsAreTriedAgain(t *testing.T) {
 	defer cancel()
 	if err := bus.Await(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("connected with a wrong password: %v", err)
+	}
+	if err := bus.Ready(); err == nil || !strings.Contains(err.Error(), "uthorization") {
+		t.Errorf("ready with a wrong password: %v", err)
+	}
+	if n := strings.Count(log.text(), "\n"); n != 1 || log.count(t, "uthorization") == 0 {
+		t.Errorf("said in %d lines: %s", n, log.text())
 	}
 	writePassword(t, file, "new\n")
 	connected(t, bus)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -45,7 +46,8 @@ func (s *Server) meter(ready func(context.Context) error) {
 		}))
 }
 
-// readyz logs nothing above INFO: not being ready is a state that is asked for every few seconds, not an event.
+// readyz tells the reason to whoever asks, and the log when it changes: not being ready is asked for every few seconds. What a service waits for before it
+// is ready the first time is its own to log.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request, ready func(context.Context) error) {
 	if s.draining.Load() {
 		plain(w, http.StatusServiceUnavailable, "draining\n")
@@ -53,12 +55,39 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request, ready func(conte
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), readyBudget)
 	defer cancel()
-	if err := answered(ctx, ready); err != nil {
-		s.tel.Log.InfoContext(ctx, "not ready", slog.String("server", s.name), telemetry.Err(err))
-		plain(w, http.StatusServiceUnavailable, "not ready\n")
+	err := answered(ctx, ready)
+	s.noteReadiness(ctx, err)
+	if err != nil {
+		plain(w, http.StatusServiceUnavailable, "not ready: "+oneLine(err)+"\n")
 		return
 	}
 	plain(w, http.StatusOK, "ok\n")
+}
+
+// noteReadiness logs that the server is not ready any more, or is again.
+func (s *Server) noteReadiness(ctx context.Context, err error) {
+	reason := ""
+	if err != nil {
+		reason = oneLine(err)
+	}
+	s.mu.Lock()
+	before, known := s.reason, s.everReady
+	s.reason, s.everReady = reason, known || err == nil
+	s.mu.Unlock()
+	switch {
+	case !known || reason == before:
+	case err != nil:
+		s.tel.Log.WarnContext(ctx, "not ready", slog.String("reason", reason))
+	default:
+		s.tel.Log.InfoContext(ctx, "ready again")
+	}
+}
+
+// oneLine is err in one line, and not a long one.
+func oneLine(err error) string {
+	const most = 300
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	return text[:min(len(text), most)]
 }
 
 // answered does not wait for a check that ignores its context.

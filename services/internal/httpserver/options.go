@@ -14,6 +14,7 @@ type options struct {
 	read, write time.Duration
 	h2c         bool
 	longLived   func(*http.Request) bool
+	linger      time.Duration
 }
 
 func defaults() options {
@@ -45,3 +46,7 @@ func WithoutWriteTimeout() Option {
 func WithLongLived(is func(*http.Request) bool) Option {
 	return func(o *options) { o.longLived = is }
 }
+
+// WithLinger goes on serving for up to d after draining began, so that callers leave by themselves: a connection that is closed while it is idle may have a
+// request on its way, and nobody can tell whether that was done.
+func WithLinger(d time.Duration) Option { return func(o *options) { o.linger = d } }

@@ -2,7 +2,7 @@
 // pieces each door needs in the same way (traces, recovery, strict JSON, conditional GET).
 //
 // It promises: no request outlives its deadline or its limits; whatever goes wrong is answered by package problem; a panic is
-// one 500 and one log line; Stop lets running requests end until its context does, then closes. Hijacked connections are their
+// one 500 and one log line; Stop first sends callers elsewhere, with each answer, then lets running requests end until its context does, then closes. Hijacked connections are their
 // owner's to close. Imports net/http, OpenTelemetry and the kit; of gin only the interface of its JSON codec.
 package httpserver
 
@@ -38,12 +38,19 @@ type Server struct {
 	name, addr string
 	tel        *telemetry.Telemetry
 	http       *http.Server
+	linger     time.Duration
 	draining   atomic.Bool
+	conns      atomic.Int64
+	empty      chan struct{} // gets a token when the last connection went
 
 	mu     sync.Mutex
+	drain  time.Time // when draining began
 	state  state
 	bound  net.Addr
 	served chan struct{} // closed when Serve has returned
+	// Of an operations server: why it was not ready when it was last asked, and whether it ever was.
+	reason    string
+	everReady bool
 }
 
 type state uint8
@@ -65,9 +72,10 @@ func New(name, addr string, h http.Handler, tel *telemetry.Telemetry, opts ...Op
 	for _, opt := range opts {
 		opt(&set)
 	}
-	s := &Server{name: name, addr: addr, tel: tel}
+	s := &Server{name: name, addr: addr, tel: tel, linger: set.linger, empty: make(chan struct{}, 1)}
 	s.http = &http.Server{
-		Handler:           guard(h, tel, set),
+		Handler:           s.parting(guard(h, tel, set)),
+		ConnState:         s.count,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       set.read,
 		WriteTimeout:      set.write,
@@ -111,19 +119,53 @@ func (s *Server) serve(ln net.Listener) {
 	}
 }
 
-// Drain makes an operations server answer "not ready" while it goes on serving: the first step of stopping a service.
-func (s *Server) Drain() { s.draining.Store(true) }
+// Drain begins the end while everything is still served: an operations server answers "not ready", and every server asks its callers, with each answer, to
+// close the connection and come again by another one, which leads to another replica. It is the first step of stopping a service, and of Stop.
+func (s *Server) Drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.CompareAndSwap(false, true) {
+		s.drain = time.Now()
+	}
+}
 
-// Stop takes no new connection, waits for running requests until ctx ends, then cuts off the rest and says so by ctx's error.
+// parting tells callers to close: in HTTP/1.1 by this header, in HTTP/2 by the GOAWAY that net/http makes of it.
+func (s *Server) parting(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) count(_ net.Conn, now http.ConnState) {
+	switch now {
+	case http.StateNew:
+		s.conns.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		if s.conns.Add(-1) == 0 {
+			select {
+			case s.empty <- struct{}{}:
+			default:
+			}
+		}
+	case http.StateActive, http.StateIdle:
+	}
+}
+
+// Stop drains for as long as WithLinger says, unless all connections are gone sooner. Then it takes no new one, waits for running requests until ctx ends,
+// cuts off the rest and says so by ctx's error.
 func (s *Server) Stop(ctx context.Context) error {
 	s.Drain()
 	s.mu.Lock()
-	was, served := s.state, s.served
+	was, served, until := s.state, s.served, s.drain.Add(s.linger)
 	s.state = stopped
 	s.mu.Unlock()
 	if was == idle || served == nil {
 		return nil
 	}
+	s.lingerUntil(ctx, until, served)
 	if err := s.http.Shutdown(ctx); err != nil {
 		err = errors.Join(err, s.http.Close())
 		<-served
@@ -131,6 +173,21 @@ func (s *Server) Stop(ctx context.Context) error {
 	}
 	<-served
 	return nil
+}
+
+func (s *Server) lingerUntil(ctx context.Context, until time.Time, served <-chan struct{}) {
+	timer := time.NewTimer(time.Until(until))
+	defer timer.Stop()
+	for s.conns.Load() > 0 && time.Now().Before(until) {
+		select {
+		case <-s.empty:
+		case <-timer.C:
+		case <-served: // somebody else has stopped it
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Addr is the bound address while running, and the configured one before.

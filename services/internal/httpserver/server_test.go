@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"noteworks.dev/services/internal/config"
-	"noteworks.dev/services/internal/errs"
 	"noteworks.dev/services/internal/httpserver"
 	"noteworks.dev/services/internal/lifecycletest"
 	"noteworks.dev/services/internal/problem"
@@ -464,10 +463,16 @@ func TestOperationsPort(t *testing.T) {
 		}
 	}
 	expect("ready", map[string]int{"/livez": 200, "/readyz": 200, "/metrics": 200, "/": 404, "/debug/pprof/": 404})
-	set(errs.Unavailable("db-away", "").WithCause(errors.New("secret")))
-	expect("dependency away", map[string]int{"/livez": 200, "/readyz": 503})
-	if body := do(t, http.MethodGet, url+"/readyz", nil).body; strings.Contains(body, "secret") {
-		t.Errorf("the reason is for the log: %q", body)
+	set(errors.New("the database\n\tis away"))
+	for range 3 {
+		expect("dependency away", map[string]int{"/livez": 200, "/readyz": 503})
+	}
+	const reason = "not ready: the database is away\n"
+	if body := do(t, http.MethodGet, url+"/readyz", nil).body; body != reason {
+		t.Errorf("the reason is %q, not %q", body, reason)
+	}
+	if said := strings.Count(log.String(), "the database is away"); said != 1 {
+		t.Errorf("it is said %d times in the log: %s", said, log)
 	}
 	set(errHang)
 	begin := time.Now()
