@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	gatewayserver "noteworks.dev/services/gateway/server"
@@ -37,11 +38,15 @@ type Server struct {
 
 	secrets   *secrets
 	addresses addresses
-	nats      *embeddednats.Server
+	nats      atomic.Pointer[embeddednats.Server]
 	database  func(name, role, password string) string
 	log       *slog.Logger
 	stops     []stop // of what has started, in order
 }
+
+// startPatience bounds the start of each service. On a cluster they wait for what they need as long as it takes; here it was started a moment ago, and
+// somebody is looking at the terminal.
+const startPatience = 30 * time.Second
 
 // stop ends one part.
 type stop struct {
@@ -178,8 +183,13 @@ func (s *Server) startServices(ctx context.Context) error {
 	if launch == nil {
 		launch = s.inThisProcess
 	}
-	for _, e := range settle(s.addresses, s.nats.URL(), s.database, s.secrets, s.options.Web) {
-		end, err := launch(ctx, e.service, e.settings)
+	bounded := func(e environmentOf) (func(context.Context) error, error) {
+		ctx, cancel := context.WithTimeout(ctx, startPatience)
+		defer cancel()
+		return launch(ctx, e.service, e.settings)
+	}
+	for _, e := range settle(s.addresses, s.nats.Load().URL(), s.database, s.secrets, s.options.Web) {
+		end, err := bounded(e)
 		if err != nil {
 			return fmt.Errorf("%s: %w", e.service, err)
 		}
@@ -193,13 +203,25 @@ func (s *Server) inThisProcess(ctx context.Context, service string, settings map
 	lookup := environment(settings, s.lookup)
 	switch service {
 	case "user":
-		return program.Start(ctx, service, lookup, s.logs, userserver.New)
+		return program.Start(ctx, service, lookup, s.logs, func(ctx context.Context, cfg userserver.Config, tel *telemetry.Telemetry) (*userserver.Server, error) {
+			cfg.NATS.InProcess = s
+			return userserver.New(ctx, cfg, tel)
+		})
 	case "note":
-		return program.Start(ctx, service, lookup, s.logs, noteserver.New)
+		return program.Start(ctx, service, lookup, s.logs, func(ctx context.Context, cfg noteserver.Config, tel *telemetry.Telemetry) (*noteserver.Server, error) {
+			cfg.NATS.InProcess = s
+			return noteserver.New(ctx, cfg, tel)
+		})
 	default:
-		return program.Start(ctx, service, lookup, s.logs, gatewayserver.New)
+		return program.Start(ctx, service, lookup, s.logs, func(ctx context.Context, cfg gatewayserver.Config, tel *telemetry.Telemetry) (*gatewayserver.Server, error) {
+			cfg.NATS.InProcess = s
+			return gatewayserver.New(ctx, cfg, tel)
+		})
 	}
 }
+
+// InProcessConn connects a service of this process to the embedded NATS server of the moment.
+func (s *Server) InProcessConn() (net.Conn, error) { return s.nats.Load().InProcessConn() }
 
 func (s *Server) startPostgres(ctx context.Context) error {
 	say(s.progress, "starting PostgreSQL")
@@ -232,8 +254,8 @@ func (s *Server) NATSDir() string { return filepath.Join(s.options.Data, "nats")
 // StartNATS starts the embedded NATS server, where it was before if it was started before. Start does so; tests take it away and bring it back.
 func (s *Server) StartNATS(ctx context.Context) error {
 	cfg := embeddednats.Config{Dir: s.NATSDir(), Log: s.log}
-	if s.nats != nil {
-		cfg.Port = s.nats.Port()
+	if before := s.nats.Load(); before != nil {
+		cfg.Port = before.Port()
 	}
 	for name, password := range s.secrets.NATS {
 		rights, err := event.RightsOf(name)
@@ -246,16 +268,16 @@ func (s *Server) StartNATS(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.nats = started
+	s.nats.Store(started)
 	return nil
 }
 
 // StopNATS takes the embedded NATS server away.
 func (s *Server) StopNATS(ctx context.Context) error {
-	if s.nats == nil {
-		return nil
+	if running := s.nats.Load(); running != nil {
+		return running.Stop(ctx)
 	}
-	return s.nats.Stop(ctx)
+	return nil
 }
 
 // say prints a line for the person who waits; there is nothing to do if nobody reads it.

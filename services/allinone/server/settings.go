@@ -28,6 +28,8 @@ func settle(a addresses, nats string, database func(name, role, password string)
 			"NATS_USER":       service,
 			"NATS_PASSWORD":   s.NATS[service],
 			"TRUSTED_PROXIES": "127.0.0.0/8",
+			// There is no other replica to send anybody to.
+			"SHUTDOWN_LINGER": "0s",
 			// A laptop that is busy for a moment is no outage.
 			"DATABASE_ACQUIRE_TIMEOUT": "3s",
 			"DATABASE_LOCK_TIMEOUT":    "3s",

@@ -32,6 +32,8 @@ type Config struct {
 
 	// RequestTimeout is a little more than what the services allow themselves, so that their answer comes first.
 	RequestTimeout time.Duration `env:"REQUEST_TIMEOUT" envDefault:"12s"`
+	// ShutdownLinger is how long the ports are still served at a stop, while callers are sent elsewhere.
+	ShutdownLinger time.Duration `env:"SHUTDOWN_LINGER" envDefault:"2s"`
 	// ShutdownGrace is how long a stop may take, the good-byes to all sockets included.
 	ShutdownGrace time.Duration `env:"SHUTDOWN_GRACE" envDefault:"15s"`
 
@@ -52,6 +54,8 @@ func (c *Config) Validate() error {
 	wrong(!service(c.UserRPCURL), "USER_RPC_URL", "is not the address of a service", "a URL such as http://user:8082")
 	wrong(c.Live.MaxSockets < 1, "LIVE_MAX_SOCKETS", "is below 1", "a whole number, at least 1")
 	wrong(c.RequestTimeout <= 0, "REQUEST_TIMEOUT", "is not positive", "a duration such as 12s")
+	wrong(c.ShutdownLinger < 0, "SHUTDOWN_LINGER", "is negative", "a duration such as 2s")
+	wrong(c.ShutdownGrace > 0 && c.ShutdownGrace <= c.ShutdownLinger, "SHUTDOWN_GRACE", "is not above SHUTDOWN_LINGER", "a duration such as 15s")
 	wrong(c.ShutdownGrace <= 0, "SHUTDOWN_GRACE", "is not positive", "a duration such as 15s")
 	for _, origin := range c.Live.AllowedOrigins {
 		wrong(!socket.IsOrigin(origin), "ALLOWED_ORIGINS", "holds something that is not an origin", "a comma-separated list of origins such as https://app.example")

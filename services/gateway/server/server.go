@@ -104,16 +104,17 @@ func (s *Server) build(upstreams map[proxy.Upstream]http.RoundTripper) {
 	handler := edge.Untraced(httpserver.Instrument(httpserver.AccessLog(door, s.tel), s.tel, nil, httpserver.PublicDoor()))
 	s.public = httpserver.New(name+" http", s.cfg.HTTPAddr, handler, s.tel,
 		httpserver.WithRequestTimeout(s.cfg.RequestTimeout),
+		httpserver.WithLinger(s.cfg.ShutdownLinger),
 		httpserver.WithLongLived(func(r *http.Request) bool { return r.URL.Path == edge.LivePath }))
 	s.ops = httpserver.NewOps(s.cfg.OpsAddr, s.ready, s.tel)
 }
 
-// ready looks at nothing outside: a gateway whose services are away still says so better than no gateway.
+// ready looks at NATS when the gateway is new, and at nothing else outside: a gateway whose services are away still says so better than no gateway.
 func (s *Server) ready(context.Context) error {
 	if !s.serving.Load() {
 		return errors.New("still starting")
 	}
-	return nil
+	return s.bus.Ready()
 }
 
 // Start serves. On an error everything is stopped again.
@@ -134,6 +135,7 @@ func (s *Server) Start(ctx context.Context) error {
 // running requests, then the tail and the rest. It does all of it even when a part fails, within ctx.
 func (s *Server) Stop(ctx context.Context) error {
 	s.ops.Drain()
+	s.public.Drain()
 	err := errors.Join(s.sockets.Stop(ctx), s.public.Stop(ctx), s.listener.Stop(ctx))
 	s.bus.Close()
 	s.workspaces.Close()
@@ -150,7 +152,14 @@ func (s *Server) HTTPAddr() string { return s.public.Addr() }
 // OpsAddr is where /livez, /readyz and /metrics are.
 func (s *Server) OpsAddr() string { return s.ops.Addr() }
 
+// Program is the service as a command.
+func Program() program.Program {
+	return program.Program{
+		Name: name, Is: "the public door: the web app, the API and live updates", Serve: Run,
+	}
+}
+
 // Run is the program: it serves until ctx ends, then stops within SHUTDOWN_GRACE.
 func Run(ctx context.Context, lookup config.LookupFunc, logs io.Writer) error {
-	return program.Run(ctx, name, lookup, logs, New, func(c Config) time.Duration { return c.ShutdownGrace })
+	return program.Serve(ctx, name, lookup, logs, New, func(c Config) time.Duration { return c.ShutdownGrace })
 }

@@ -1,7 +1,7 @@
-// Package program runs a service: its settings, telemetry of its own, start, and an end in the right order.
-// The three services' mains use Run; allinone starts the same services by Start in one process.
+// Package program runs a service: the words that may follow its name, its settings, telemetry of its own, start, what it waits for, and an end in
+// the right order. The three services' mains use Main and Serve; allinone starts the same services by Start in one process.
 //
-// Imports config and telemetry. Knows no service.
+// Imports config, pg and telemetry. Knows no service.
 package program
 
 import (
@@ -20,7 +20,7 @@ const flushPatience = 2 * time.Second
 
 // Service is what every server package's Server is.
 type Service interface {
-	// Start returns when the service serves. One that fails has stopped what it had started.
+	// Start returns when the service serves; until then it waits for what it needs, as long as ctx lives. One that fails has stopped what it had started.
 	Start(ctx context.Context) error
 	// Stop drains until ctx ends.
 	Stop(ctx context.Context) error
@@ -39,13 +39,17 @@ func Start[C any, S Service](ctx context.Context, name string, lookup config.Loo
 	return start(ctx, name, cfg, lookup, logs, build)
 }
 
-// Run starts the service, serves until ctx ends, and stops it within what grace says of its settings.
-func Run[C any, S Service](ctx context.Context, name string, lookup config.LookupFunc, logs io.Writer, build Build[C, S], grace func(C) time.Duration) error {
+// Serve starts the service, serves until ctx ends, and stops it within what grace says of its settings. To be told to stop while it starts, or
+// waits for something, is no failure.
+func Serve[C any, S Service](ctx context.Context, name string, lookup config.LookupFunc, logs io.Writer, build Build[C, S], grace func(C) time.Duration) error {
 	cfg, err := config.Load[C](lookup)
 	if err != nil {
 		return err
 	}
 	stop, err := start(ctx, name, cfg, lookup, logs, build)
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func TestAProgramServesUntilItsContextEndsAndIsGivenItsGraceToStop(t *testing.T)
 		<-s.started
 		end()
 	}()
-	if err := program.Run(ctx, "note", config.Map(map[string]string{"NAME": "n"}), io.Discard, s.build, grace); err != nil {
+	if err := program.Serve(ctx, "note", config.Map(map[string]string{"NAME": "n"}), io.Discard, s.build, grace); err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{"build n", "start", "stop"}; !slices.Equal(s.did, want) {
@@ -72,7 +72,7 @@ func TestAProgramServesUntilItsContextEndsAndIsGivenItsGraceToStop(t *testing.T)
 func TestAProgramWithASettingMissingSaysWhichAndStartsNothing(t *testing.T) {
 	t.Parallel()
 	s := newService()
-	err := program.Run(t.Context(), "note", config.Map(nil), io.Discard, s.build, grace)
+	err := program.Serve(t.Context(), "note", config.Map(nil), io.Discard, s.build, grace)
 	if err == nil || !strings.Contains(err.Error(), "NAME") || len(s.did) > 0 {
 		t.Errorf("error %v after %q", err, s.did)
 	}

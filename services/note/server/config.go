@@ -16,8 +16,7 @@ type Config struct {
 	RPCAddr  string `env:"RPC_ADDR" envDefault:":8082" should:"an address such as :8082"`
 	OpsAddr  string `env:"OPS_ADDR" envDefault:":8083" should:"an address such as :8083"`
 
-	RPCCallers config.Secret `env:"RPC_CALLERS,required" should:"a list such as user=<token>"`
-
+	Callers  rpc.Callers
 	Database pg.Config
 	NATS     event.Config
 	// User is the user service's internal port: its directory, and the keys that access tokens are signed with.
@@ -25,6 +24,8 @@ type Config struct {
 
 	// TrashRetention is how long a note stays in the trash.
 	TrashRetention time.Duration `env:"TRASH_RETENTION" envDefault:"720h"`
+	// ShutdownLinger is how long the ports are still served at a stop, while callers are sent elsewhere.
+	ShutdownLinger time.Duration `env:"SHUTDOWN_LINGER" envDefault:"2s"`
 	// ShutdownGrace is how long a stop may take.
 	ShutdownGrace time.Duration `env:"SHUTDOWN_GRACE" envDefault:"8s"`
 
@@ -41,12 +42,9 @@ func (c *Config) Validate() error {
 		}
 	}
 	wrong(c.TrashRetention <= 0, "TRASH_RETENTION", "is not positive", "a duration above 0, such as 720h")
+	wrong(c.ShutdownLinger < 0, "SHUTDOWN_LINGER", "is negative", "a duration such as 2s")
+	wrong(c.ShutdownGrace > 0 && c.ShutdownGrace <= c.ShutdownLinger, "SHUTDOWN_GRACE", "is not above SHUTDOWN_LINGER", "a duration such as 15s")
 	wrong(c.ShutdownGrace <= 0, "SHUTDOWN_GRACE", "is not positive", "a duration above 0, such as 8s")
 	wrong(c.User.URL != "" && c.User.Validate() != nil, "USER_RPC_URL", "is not a URL", "one such as http://user:8082")
-	if c.RPCCallers != "" {
-		if _, err := rpc.NewStaticCallers(c.RPCCallers); err != nil {
-			wrong(true, "RPC_CALLERS", "cannot be used ("+err.Error()+")", "a list such as user=<token>")
-		}
-	}
 	return errors.Join(all...)
 }

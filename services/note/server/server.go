@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -48,7 +47,7 @@ type Server struct {
 	public  *httpserver.Server
 	inner   *httpserver.Server
 	ops     *httpserver.Server
-	serving atomic.Bool
+	waiting *program.Waiting
 }
 
 // Migrations is the schema of the service's database.
@@ -61,12 +60,12 @@ func New(ctx context.Context, cfg Config, tel *telemetry.Telemetry) (*Server, er
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	callers, err := kitrpc.NewStaticCallers(cfg.RPCCallers)
+	callers, err := kitrpc.NewCallers(cfg.Callers, cfg.Now)
 	if err != nil {
 		return nil, err
 	}
 	client, options := kitrpc.NewClient(cfg.User, tel)
-	s := &Server{cfg: cfg, tel: tel, client: client}
+	s := &Server{cfg: cfg, tel: tel, client: client, waiting: program.NewWaiting(tel.Log)}
 	if s.db, err = pg.Open(ctx, cfg.Database, tel); err != nil {
 		return nil, err
 	}
@@ -111,24 +110,25 @@ func (s *Server) serve(store *postgres.Store, directory note.Directory, callers 
 		Tokens:    auth.NewVerifier(keys, cfg.Now),
 		Telemetry: s.tel,
 	}
-	s.public = httpserver.New(name+" http", cfg.HTTPAddr, api.Handler(), s.tel)
+	s.public = httpserver.New(name+" http", cfg.HTTPAddr, api.Handler(), s.tel, httpserver.WithLinger(cfg.ShutdownLinger))
 
 	inner := kitrpc.NewServer(callers, s.tel)
 	rpc.MountUsage(inner, store, cfg.Now)
-	s.inner = httpserver.New(name+" rpc", cfg.RPCAddr, inner, s.tel, httpserver.WithH2C())
+	s.inner = httpserver.New(name+" rpc", cfg.RPCAddr, inner, s.tel, httpserver.WithH2C(), httpserver.WithLinger(cfg.ShutdownLinger))
 
 	s.ops = httpserver.NewOps(cfg.OpsAddr, s.ready, s.tel)
 }
 
-// ready does not look at NATS or the user service: without them, events wait and people who are signed in go on.
+// ready does not look at the user service, and at NATS only when the service is new: without them, events wait and people who are signed in go on.
 func (s *Server) ready(ctx context.Context) error {
-	if !s.serving.Load() {
-		return errors.New("still starting")
+	if err := s.waiting.Err(); err != nil {
+		return err
 	}
-	return s.db.Ready(ctx)
+	return errors.Join(s.db.Ready(ctx), s.bus.Ready())
 }
 
-// Start migrates when there is an owner's URL to do it with, and serves. On an error everything is stopped again.
+// Start migrates when there is an owner's URL to do it with, and serves when the database is there with the schema this version needs. Until then it
+// answers on the operations port only, and waits as long as ctx lives. On an error everything is stopped again.
 func (s *Server) Start(ctx context.Context) error {
 	if err := s.start(ctx); err != nil {
 		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownGrace)
@@ -143,16 +143,19 @@ func (s *Server) start(ctx context.Context) error {
 		return err
 	}
 	if s.cfg.Database.MigrateURL != "" {
-		if err := pg.Migrate(ctx, s.cfg.Database, Migrations()...); err != nil {
+		if err := pg.MigrateWhenThere(ctx, s.cfg.Database, s.waiting.For, Migrations()...); err != nil {
 			return err
 		}
+	}
+	if err := s.db.Await(ctx, s.waiting.For, Migrations()...); err != nil {
+		return err
 	}
 	for _, part := range []interface{ Start(context.Context) error }{s.outbox, s.sweeper, s.people, s.search, s.inner, s.public} {
 		if err := part.Start(ctx); err != nil {
 			return err
 		}
 	}
-	s.serving.Store(true)
+	s.waiting.Over()
 	s.tel.Log.InfoContext(ctx, "note service is up")
 	return nil
 }
@@ -161,6 +164,8 @@ func (s *Server) start(ctx context.Context) error {
 // out, then what all of them stood on. It does all of it even when a part fails, within ctx.
 func (s *Server) Stop(ctx context.Context) error {
 	s.ops.Drain()
+	s.public.Drain()
+	s.inner.Drain()
 	err := errors.Join(s.public.Stop(ctx), s.inner.Stop(ctx), s.people.Stop(ctx), s.search.Stop(ctx), s.sweeper.Stop(ctx), s.outbox.Stop(ctx))
 	s.client.CloseIdleConnections()
 	s.bus.Close()
@@ -186,7 +191,17 @@ func newID() (note.ID, error) {
 // searchLinger is how much later a change may be found, so that changes that come together are indexed together.
 const searchLinger = 50 * time.Millisecond
 
+// Program is the service as a command.
+func Program() program.Program {
+	return program.Program{
+		Name: name, Is: "the service that knows what: notes, shares, revisions and search", Serve: Run,
+		Commands: []program.Command{
+			program.Migrate(name, Migrations()...),
+		},
+	}
+}
+
 // Run is the program: it serves until ctx ends, then stops within SHUTDOWN_GRACE.
 func Run(ctx context.Context, lookup config.LookupFunc, logs io.Writer) error {
-	return program.Run(ctx, name, lookup, logs, New, func(c Config) time.Duration { return c.ShutdownGrace })
+	return program.Serve(ctx, name, lookup, logs, New, func(c Config) time.Duration { return c.ShutdownGrace })
 }

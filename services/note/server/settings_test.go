@@ -18,7 +18,7 @@ func TestSettings(t *testing.T) {
 	}
 	cases := []struct{ name, setting, value, says string }{
 		{"callers missing", "RPC_CALLERS", "-", "RPC_CALLERS is not set"},
-		{"callers empty", "RPC_CALLERS", "", "RPC_CALLERS is empty"},
+		{"callers empty", "RPC_CALLERS", "", "RPC_CALLERS is not set"},
 		{"callers malformed", "RPC_CALLERS", "hush", "RPC_CALLERS cannot be used"},
 		{"a short token", "RPC_CALLERS", "user=hush", "RPC_CALLERS cannot be used"},
 		{"database missing", "DATABASE_URL", "-", "DATABASE_URL is not set"},

@@ -71,7 +71,7 @@ func startWorld(t testing.TB, options ...option) *world {
 	}
 	w.cfg = server.Config{
 		HTTPAddr: "127.0.0.1:0", RPCAddr: "127.0.0.1:0", OpsAddr: "127.0.0.1:0",
-		RPCCallers:     "user=" + operatorToken,
+		Callers:        kitrpc.Callers{Tokens: "user=" + operatorToken},
 		Database:       w.db.Config,
 		NATS:           w.nats.Config("note"),
 		User:           kitrpc.Config{URL: w.user.URL, Token: noteToken, Timeout: 2 * time.Second},

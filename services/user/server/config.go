@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"net/netip"
+	"os"
 	"runtime"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"noteworks.dev/services/internal/config"
 	"noteworks.dev/services/internal/event"
 	"noteworks.dev/services/internal/pg"
+	"noteworks.dev/services/internal/program"
 	"noteworks.dev/services/internal/rpc"
 	"noteworks.dev/services/user/internal/argon2id"
 	"noteworks.dev/services/user/internal/keyring"
@@ -25,14 +27,15 @@ type Config struct {
 	// BaseDomain is what the workspaces' slugs stand below: <slug>.<BaseDomain>.
 	BaseDomain     string         `env:"BASE_DOMAIN" envDefault:"localhost" should:"a domain such as notes.example.org"`
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES"`
-	RPCCallers     config.Secret  `env:"RPC_CALLERS,required" should:"a list such as operator=<token>,note=<token>"`
 
+	Callers  rpc.Callers
 	Database pg.Config
 	NATS     event.Config
 
 	// The note service, asked for what a workspace holds. Without it that is not known, and all else works.
-	NoteURL   string        `env:"NOTE_RPC_URL" should:"a URL such as http://note:8082"`
-	NoteToken config.Secret `env:"NOTE_RPC_TOKEN"`
+	NoteURL       string        `env:"NOTE_RPC_URL" should:"a URL such as http://note:8082"`
+	NoteToken     config.Secret `env:"NOTE_RPC_TOKEN"`
+	NoteTokenFile string        `env:"NOTE_RPC_TOKEN_FILE"`
 
 	AccessTokenLife  time.Duration `env:"ACCESS_TOKEN_LIFE" envDefault:"5m"`
 	SessionLife      time.Duration `env:"SESSION_LIFE" envDefault:"720h"`
@@ -51,6 +54,8 @@ type Config struct {
 	PasswordParallel int `env:"PASSWORD_PARALLEL" envDefault:"0" should:"a whole number, 0 for the number of cores"`
 	PasswordQueue    int `env:"PASSWORD_QUEUE" envDefault:"128" should:"a whole number"`
 
+	// ShutdownLinger is how long the ports are still served at a stop, while callers are sent elsewhere.
+	ShutdownLinger time.Duration `env:"SHUTDOWN_LINGER" envDefault:"2s"`
 	// ShutdownGrace is how long a stop may take.
 	ShutdownGrace time.Duration `env:"SHUTDOWN_GRACE" envDefault:"8s"`
 
@@ -79,10 +84,8 @@ func (c *Config) Validate() error {
 	wrong(c.PasswordParallel < 0, "PASSWORD_PARALLEL", "is negative", "a whole number, 0 for the number of cores")
 	wrong(c.PasswordQueue < 0, "PASSWORD_QUEUE", "is negative", "a whole number")
 	wrong((c.NoteURL == "") != (c.NoteToken == ""), "NOTE_RPC_TOKEN", "and NOTE_RPC_URL do not go together", "given with the other, or not at all")
-	if c.RPCCallers != "" {
-		_, err := rpc.NewStaticCallers(c.RPCCallers)
-		wrong(err != nil, "RPC_CALLERS", "cannot be used ("+text(err)+")", "a list such as operator=<token>,note=<token>")
-	}
+	wrong(c.ShutdownLinger < 0, "SHUTDOWN_LINGER", "is negative", "a duration such as 2s")
+	wrong(c.ShutdownGrace <= c.ShutdownLinger, "SHUTDOWN_GRACE", "is not above SHUTDOWN_LINGER", "a duration such as 8s")
 	if c.NoteURL != "" {
 		note := c.note()
 		wrong(note.Validate() != nil, "NOTE_RPC_URL", "is not a URL", "one such as http://note:8082")
@@ -90,16 +93,9 @@ func (c *Config) Validate() error {
 	return errors.Join(all...)
 }
 
-func text(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}
-
 func (c *Config) note() rpc.Config {
 	const timeout = 2 * time.Second
-	return rpc.Config{URL: c.NoteURL, Token: c.NoteToken, Timeout: timeout}
+	return rpc.Config{URL: c.NoteURL, Token: c.NoteToken, TokenFile: c.NoteTokenFile, Timeout: timeout}
 }
 
 func (c *Config) lifetimes() session.Lifetimes {
@@ -114,7 +110,17 @@ func (c *Config) keys() keyring.Policy {
 func (c *Config) hashing() argon2id.Limits {
 	parallel := c.PasswordParallel
 	if parallel == 0 {
-		parallel = runtime.GOMAXPROCS(0)
+		parallel = passwordsAtOnce(runtime.GOMAXPROCS(0), program.ContainerMemory(os.DirFS("/")))
 	}
 	return argon2id.Limits{Parallel: parallel, Queue: c.PasswordQueue}
+}
+
+// passwordsAtOnce is one for each core, but no more than fit into half of the container's memory (0: unlimited): many cores and little memory are what
+// a container gets by default.
+func passwordsAtOnce(cores int, memory int64) int {
+	if memory == 0 {
+		return cores
+	}
+	each := int64(argon2id.Default().Memory) << 10
+	return max(1, min(cores, int(memory/2/each)))
 }

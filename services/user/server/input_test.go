@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // bodies are what no JSON route may take, whatever the route.
@@ -255,5 +256,5 @@ func TestAClientThatLeavesCancelsItsQuery(t *testing.T) {
 	if err := <-done; err == nil {
 		t.Fatal("an answer came")
 	}
-	w.eventually("the query to be gone", func() bool { return running() == 0 })
+	w.within(time.Second, "the query to be gone", func() bool { return running() == 0 })
 }

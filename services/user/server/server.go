@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -46,7 +45,7 @@ type Server struct {
 	public  *httpserver.Server
 	inner   *httpserver.Server
 	ops     *httpserver.Server
-	serving atomic.Bool
+	waiting *program.Waiting
 }
 
 // Migrations is the schema of the service's database.
@@ -55,11 +54,11 @@ func Migrations() []fs.FS { return []fs.FS{outbox.Migrations, postgres.Migration
 // New puts the service together. It asks nobody anything: the database and NATS may be away.
 func New(ctx context.Context, cfg Config, tel *telemetry.Telemetry) (*Server, error) {
 	cfg.Now = precise(cfg.Now)
-	callers, err := kitrpc.NewStaticCallers(cfg.RPCCallers)
+	callers, err := kitrpc.NewCallers(cfg.Callers, cfg.Now)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, tel: tel}
+	s := &Server{cfg: cfg, tel: tel, waiting: program.NewWaiting(tel.Log)}
 	if s.db, err = pg.Open(ctx, cfg.Database, tel); err != nil {
 		return nil, err
 	}
@@ -91,12 +90,12 @@ func (s *Server) build(callers kitrpc.CallerVerifier) {
 		ByAddress: ratelimit.New(cfg.AddressPerMinute, cfg.AddressBurst, cfg.Now),
 		ByAccount: ratelimit.New(cfg.AccountPerMinute, cfg.AccountBurst, cfg.Now),
 	}
-	s.public = httpserver.New(name+" http", cfg.HTTPAddr, api.Handler(), s.tel)
+	s.public = httpserver.New(name+" http", cfg.HTTPAddr, api.Handler(), s.tel, httpserver.WithLinger(cfg.ShutdownLinger))
 
 	inner := kitrpc.NewServer(callers, s.tel)
 	rpc.Mount(inner, workspaces, people, s.tel)
 	inner.Handle("GET /.well-known/jwks.json", accesstoken.JWKS(s.keys))
-	s.inner = httpserver.New(name+" rpc", cfg.RPCAddr, inner, s.tel, httpserver.WithH2C())
+	s.inner = httpserver.New(name+" rpc", cfg.RPCAddr, inner, s.tel, httpserver.WithH2C(), httpserver.WithLinger(cfg.ShutdownLinger))
 
 	s.ops = httpserver.NewOps(cfg.OpsAddr, s.ready, s.tel)
 }
@@ -108,15 +107,16 @@ func (s *Server) meter() workspace.Meter {
 	return rpc.NewMeter(s.cfg.note(), s.tel)
 }
 
-// ready does not look at NATS: without it, events wait in the outbox and everything else works.
+// ready looks at NATS only when the service is new: later, events wait in the outbox without it and everything else works.
 func (s *Server) ready(ctx context.Context) error {
-	if !s.serving.Load() {
-		return errors.New("still starting")
+	if err := s.waiting.Err(); err != nil {
+		return err
 	}
-	return s.db.Ready(ctx)
+	return errors.Join(s.db.Ready(ctx), s.bus.Ready())
 }
 
-// Start migrates when there is an owner's URL to do it with, and serves. On an error everything is stopped again.
+// Start migrates when there is an owner's URL to do it with, and serves when the database is there with the schema this version needs. Until then it
+// answers on the operations port only, and waits as long as ctx lives. On an error everything is stopped again.
 func (s *Server) Start(ctx context.Context) error {
 	if err := s.start(ctx); err != nil {
 		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownGrace)
@@ -131,16 +131,19 @@ func (s *Server) start(ctx context.Context) error {
 		return err
 	}
 	if s.cfg.Database.MigrateURL != "" {
-		if err := pg.Migrate(ctx, s.cfg.Database, Migrations()...); err != nil {
+		if err := pg.MigrateWhenThere(ctx, s.cfg.Database, s.waiting.For, Migrations()...); err != nil {
 			return err
 		}
+	}
+	if err := s.db.Await(ctx, s.waiting.For, Migrations()...); err != nil {
+		return err
 	}
 	for _, part := range []interface{ Start(context.Context) error }{s.outbox, s.keys, s.inner, s.public} {
 		if err := part.Start(ctx); err != nil {
 			return err
 		}
 	}
-	s.serving.Store(true)
+	s.waiting.Over()
 	s.tel.Log.InfoContext(ctx, "user service is up")
 	return nil
 }
@@ -149,6 +152,8 @@ func (s *Server) start(ctx context.Context) error {
 // of them stood on. It does all of it even when a part fails, within ctx.
 func (s *Server) Stop(ctx context.Context) error {
 	s.ops.Drain()
+	s.public.Drain()
+	s.inner.Drain()
 	err := errors.Join(s.public.Stop(ctx), s.inner.Stop(ctx), s.keys.Stop(ctx), s.outbox.Stop(ctx))
 	s.bus.Close()
 	s.db.Close()
@@ -181,7 +186,18 @@ func newID() (string, error) {
 	return id.String(), err
 }
 
+// Program is the service as a command.
+func Program() program.Program {
+	return program.Program{
+		Name: name, Is: "the service that knows who: workspaces, people, credentials, sessions and tokens", Serve: Run,
+		Commands: []program.Command{
+			program.Migrate(name, Migrations()...),
+			applyWorkspaces(),
+		},
+	}
+}
+
 // Run is the program: it serves until ctx ends, then stops within SHUTDOWN_GRACE.
 func Run(ctx context.Context, lookup config.LookupFunc, logs io.Writer) error {
-	return program.Run(ctx, name, lookup, logs, New, func(c Config) time.Duration { return c.ShutdownGrace })
+	return program.Serve(ctx, name, lookup, logs, New, func(c Config) time.Duration { return c.ShutdownGrace })
 }

@@ -103,7 +103,7 @@ func (w *world) config(changes ...change) server.Config {
 		"RPC_CALLERS":                   "operator=" + operatorToken + ",note=" + noteToken,
 		"RATE_LIMIT_ADDRESS_PER_MINUTE": "1000000", "RATE_LIMIT_ADDRESS_BURST": "1000000",
 		"RATE_LIMIT_ACCOUNT_PER_MINUTE": "1000000", "RATE_LIMIT_ACCOUNT_BURST": "1000000",
-		"PASSWORD_QUEUE": "1000",
+		"PASSWORD_QUEUE": "1000", "SHUTDOWN_LINGER": "0s",
 	}))
 	if err != nil {
 		w.t.Fatal(err)
