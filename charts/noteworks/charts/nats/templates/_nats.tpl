@@ -23,8 +23,8 @@ ping_interval: 10s
 jetstream {
   store_dir: /data
   max_memory_store: {{ include "kit.bytes" .Values.jetstream.maxMemory }}
-  # The three streams are bounded, and reserve what they may take.
-  max_file_store: {{ mul 3 (include "kit.streamBytes" . | int64) }}
+  # The three streams are bounded, and reserve what they may take; one that two services make at once does so twice for a moment.
+  max_file_store: {{ mul 4 (include "kit.streamBytes" . | int64) }}
   sync_interval: {{ .Values.jetstream.syncInterval }}
 }
 {{- if include "nats.clustered" . }}
