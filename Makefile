@@ -14,7 +14,7 @@ BENCH ?=
 FAULTS ?=
 # What `make e2e` gives go test, for example E2E='-run TwoPeople'
 E2E ?=
-# What `make images` makes: VERSION is told by programs and labels, TAG only by the name (default: VERSION), IMAGES='user note' chooses,
+# What `make images` makes: VERSION is told by programs and labels, TAG (one or several) only by the name, IMAGES='user note' chooses,
 # ARCH=amd64,arm64 writes both archives, PUSH=registry.example.org/team pushes both platforms instead.
 VERSION ?= 0.1.0
 TAG ?=
@@ -173,8 +173,25 @@ images: need-go need-npm web/dist/index.html ## Container images, without Docker
 
 .PHONY: images-load
 images-load: images ## ... and load them into kind, or by another command: IMAGE_LOAD='ctr -n k8s.io images import'
-	@for image in $(or $(subst $(comma), ,$(IMAGES)),user note gateway); do \
-		$(say) "loading $$image"; $(IMAGE_LOAD) dist/images/$$image-$(if $(TAG),$(TAG),$(VERSION)).tar; done
+	@for image in $(or $(subst $(comma), ,$(IMAGES)),user note gateway); do for tag in $(or $(subst $(comma), ,$(TAG)),$(VERSION)); do \
+		$(say) "loading $$image:$$tag"; $(IMAGE_LOAD) dist/images/$$image-$$tag.tar; done; done
+
+##@ Develop on Kubernetes (what Tilt calls)
+
+DEV := dist/dev
+
+# The file is left alone when nothing has changed, since Tilt copies it into the pod when it has.
+.PHONY: dev-program
+dev-program: need-go ## A service as a program for the cluster: SERVICE=note
+	@mkdir -p $(DEV)
+	@CGO_ENABLED=0 GOOS=linux go build -ldflags='-s -w' -o $(DEV)/$(SERVICE).new ./services/$(SERVICE)
+	@cmp --silent $(DEV)/$(SERVICE).new $(DEV)/$(SERVICE) || mv $(DEV)/$(SERVICE).new $(DEV)/$(SERVICE)
+
+.PHONY: dev-image
+dev-image: need-go ## ... in an image that takes newer ones while it runs, loaded into kind: SERVICE=note REF=noteworks/note:dev
+	@CGO_ENABLED=0 GOOS=linux go build -ldflags='-s -w' -o $(DEV)/live ./tools/dev/live
+	@go run ./tools/dev/liveimage -name $(SERVICE) -program $(DEV)/$(SERVICE) -live $(DEV)/live -ref $(REF) -out $(DEV)/$(SERVICE).tar
+	@$(IMAGE_LOAD) $(DEV)/$(SERVICE).tar
 
 ##@ Change
 

@@ -17,19 +17,21 @@ func (o *Options) archive(images []built, out io.Writer) error {
 		return err
 	}
 	for _, b := range images {
-		if err := o.writeArchive(b, out); err != nil {
-			return fmt.Errorf("archive of %s: %w", b.recipe.Name, err)
+		for _, tag := range o.Tags {
+			if err := o.writeArchive(b, tag, out); err != nil {
+				return fmt.Errorf("archive of %s: %w", b.recipe.Name, err)
+			}
 		}
 	}
 	return nil
 }
 
-func (o *Options) writeArchive(b built, out io.Writer) error {
-	ref, err := o.ref(b.recipe.Name)
+func (o *Options) writeArchive(b built, tag string, out io.Writer) error {
+	ref, err := o.ref(b.recipe.Name, tag)
 	if err != nil {
 		return err
 	}
-	name := b.recipe.Name + "-" + o.Tag
+	name := b.recipe.Name + "-" + tag
 	if len(o.Archs) > 1 {
 		name += "-" + b.arch
 	}

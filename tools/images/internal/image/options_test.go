@@ -16,7 +16,7 @@ func TestWrongOptionsAreRefusedWithWhatTheyShouldBe(t *testing.T) {
 		"no version":               {nil, "-version is not set; it should be such as 0.1.0"},
 		"an unknown processor":     {[]string{"-version", "1", "-arch", "riscv64"}, `-arch has "riscv64"; it should be amd64, arm64 or both`},
 		"an unknown image":         {[]string{"-version", "1", "-images", "user,usr"}, `there is no image "usr"; there are user, note, gateway`},
-		"a tag that can not be":    {[]string{"-version", "1", "-tag", "a b"}, "can not be an image's name"},
+		"a tag that can not be":    {[]string{"-version", "1", "-tag", "a:b"}, "can not be an image's name"},
 		"a tag with a registry":    {[]string{"-version", "1", "-tag", "x/y"}, "can not be an image's name"},
 		"a push to nowhere named":  {[]string{"-version", "1", "-push", "team"}, "registry"},
 		"a version with a space":   {[]string{"-version", "1 -X a=b", "-tag", "1"}, "-version"},
@@ -35,14 +35,14 @@ func TestWrongOptionsAreRefusedWithWhatTheyShouldBe(t *testing.T) {
 func TestWhatIsNotSaidFollowsFromTheRest(t *testing.T) {
 	t.Parallel()
 	local, err := parse([]string{"-version", "1.0.0"}, io.Discard)
-	if err != nil || local.Tag != "1.0.0" || len(local.Archs) != 1 || len(local.Recipes) != 3 {
+	if err != nil || !slices.Equal(local.Tags, []string{"1.0.0"}) || len(local.Archs) != 1 || len(local.Recipes) != 3 {
 		t.Errorf("%+v, error %v", local, err)
 	}
 	pushed, err := parse([]string{"-version", "1.0.0", "-tag", "", "-images", "gateway user", "-push", "registry.example.test/team/"}, io.Discard)
 	if err != nil || !slices.Equal(pushed.Archs, []string{"amd64", "arm64"}) || pushed.Recipes[0].Name != "user" || len(pushed.Recipes) != 2 {
 		t.Errorf("%+v, error %v", pushed, err)
 	}
-	if ref, err := pushed.ref("user"); err != nil || ref.String() != "registry.example.test/team/noteworks/user:1.0.0" {
+	if ref, err := pushed.ref("user", "1.0.0"); err != nil || ref.String() != "registry.example.test/team/noteworks/user:1.0.0" {
 		t.Errorf("%s, error %v", ref, err)
 	}
 }

@@ -35,28 +35,34 @@ func (o *Options) push(ctx context.Context, images []built, out io.Writer) error
 }
 
 func (o *Options) pushIndex(ctx context.Context, pusher *remote.Pusher, platforms []built, out io.Writer) error {
-	ref, err := o.ref(platforms[0].recipe.Name)
-	if err != nil {
-		return err
-	}
-	for _, b := range platforms {
-		if err := pushWithSBOM(ctx, pusher, ref.Repository, b); err != nil {
-			return err
-		}
-	}
 	index, err := indexOf(platforms)
 	if err != nil {
-		return err
-	}
-	if err := pusher.Push(ctx, ref, index); err != nil {
 		return err
 	}
 	digest, err := index.Digest()
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "pushed %s@%s\n", ref, digest)
-	return err
+	for i, tag := range o.Tags {
+		ref, err := o.ref(platforms[0].recipe.Name, tag)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			for _, b := range platforms {
+				if err := pushWithSBOM(ctx, pusher, ref.Repository, b); err != nil {
+					return err
+				}
+			}
+		}
+		if err := pusher.Push(ctx, ref, index); err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(out, "pushed %s@%s\n", ref, digest); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func pushWithSBOM(ctx context.Context, pusher *remote.Pusher, repository name.Repository, b built) error {

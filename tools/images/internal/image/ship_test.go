@@ -24,8 +24,8 @@ import (
 func TestAnArchiveIsWhatDockerSaves(t *testing.T) {
 	t.Parallel()
 	root := repository(t, fixture())
-	told, err := run(t.Context(), root, "-arch", "amd64", "-tag", "t1")
-	if err != nil || !strings.Contains(told, "wrote dist/images/user-t1.tar") {
+	told, err := run(t.Context(), root, "-arch", "amd64", "-tag", "t1 t2")
+	if err != nil || !strings.Contains(told, "wrote dist/images/user-t1.tar") || !strings.Contains(told, "wrote dist/images/gateway-t2.tar") {
 		t.Fatalf("error %v after:\n%s", err, told)
 	}
 	archive := filepath.Join(root, "dist", "images", "user-t1.tar")
@@ -191,14 +191,14 @@ func TestASecondTagSendsNoLayerAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := s.uploaded()
-	if _, err := run(t.Context(), root, "-push", s.host+"/team", "-tag", "next"); err != nil {
+	if _, err := run(t.Context(), root, "-push", s.host+"/team", "-tag", "next,last"); err != nil {
 		t.Fatal(err)
 	}
 	if after := s.uploaded(); before == 0 || after != before {
 		t.Errorf("%d blobs were sent for the first tag, %d more for the second", before, after-before)
 	}
 	a, _ := s.index(t, "user", "1.2.3")
-	b, _ := s.index(t, "user", "next")
+	b, _ := s.index(t, "user", "last")
 	first, err := a.Digest()
 	if err != nil {
 		t.Fatal(err)
