@@ -114,6 +114,7 @@ func (w *worker) effect(tx *gorm.DB, jobs []*job, workspace string) error {
 	if err != nil {
 		return err
 	}
+	var off gathered
 	for _, j := range jobs {
 		j.handled = false
 		if j.handle == nil || !fresh[j.Event.ID] {
@@ -121,15 +122,21 @@ func (w *worker) effect(tx *gorm.DB, jobs []*job, workspace string) error {
 		}
 		delete(fresh, j.Event.ID) // the same event twice in one batch
 		if j.Event.WorkspaceID != workspace {
+			if err := w.finish(tx, &off); err != nil {
+				return err
+			}
 			workspace = j.Event.WorkspaceID
 			if err := pg.SwitchWorkspace(tx, workspace); err != nil {
 				return err
 			}
 		}
-		if err := w.call(tx, j); err != nil {
+		if err := w.call(tx, j, &off); err != nil {
 			return err
 		}
 		j.handled = true
+	}
+	if err := w.finish(tx, &off); err != nil {
+		return err
 	}
 	return w.mark(tx, jobs)
 }
@@ -162,17 +169,28 @@ func (w *worker) mark(tx *gorm.DB, jobs []*job) error {
 	return w.ledger.mark(tx, newest.Mark())
 }
 
-// call runs the handler in its span. What it panics with is an error like others.
-func (w *worker) call(tx *gorm.DB, j *job) (err error) {
+// call runs the handler in its span.
+func (w *worker) call(tx *gorm.DB, j *job, off *gathered) error {
 	ctx := trace.ContextWithSpan(tx.Statement.Context, j.span)
+	return w.guard(ctx, func() error { return j.handle(ctx, Tx{DB: tx.WithContext(ctx), Event: j.Event, gathered: off}) },
+		telemetry.EventType(j.Event.Type), telemetry.EventID(j.Event.ID))
+}
+
+// finish does what handlers have put off.
+func (w *worker) finish(tx *gorm.DB, off *gathered) error {
+	return w.guard(tx.Statement.Context, off.finish)
+}
+
+// guard makes what do panics with an error like others.
+func (w *worker) guard(ctx context.Context, do func() error, about ...slog.Attr) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
-			w.log.ErrorContext(ctx, "handler panicked", telemetry.EventType(j.Event.Type), telemetry.EventID(j.Event.ID),
-				slog.Any("panic", value), slog.String("stack", string(debug.Stack())))
+			w.log.LogAttrs(ctx, slog.LevelError, "handler panicked",
+				append(about, slog.Any("panic", value), slog.String("stack", string(debug.Stack())))...)
 			err = &panicError{value}
 		}
 	}()
-	return j.handle(ctx, Tx{DB: tx.WithContext(ctx), Event: j.Event})
+	return do()
 }
 
 // begin opens the span of a job, which end ends.

@@ -95,6 +95,8 @@ type Tx struct {
 	// DB is the transaction, in the event's workspace. What is appended to an outbox in it goes out with its commit.
 	DB    *gorm.DB
 	Event event.Event
+
+	gathered *gathered
 }
 
 type handler func(ctx context.Context, tx Tx) error

@@ -35,8 +35,8 @@ type Workspaces interface {
 
 // Index is what can be searched.
 type Index interface {
-	// Put brings the note's entry up to version at least.
-	Put(id note.ID, version int32) error
+	// Put brings the entries of notes up to these versions at least.
+	Put(versions map[note.ID]int32) error
 	Remove(id note.ID) error
 }
 
@@ -72,11 +72,17 @@ func RegisterPeople(in *inbox.Inbox, people func(inbox.Tx) People, workspaces fu
 
 // RegisterSearch keeps the search projection by the note service's own events.
 func RegisterSearch(in *inbox.Inbox, index func(inbox.Tx) Index) {
+	put := func(tx inbox.Tx, id string, version int32) error {
+		inbox.Gather(tx, document{note.ID(id), version}, func(tx inbox.Tx, all []document) error {
+			return index(tx).Put(newest(all))
+		})
+		return nil
+	}
 	inbox.On(in, func(_ context.Context, tx inbox.Tx, e *notev1.NoteCreated) error {
-		return index(tx).Put(note.ID(e.GetNoteId()), e.GetVersion())
+		return put(tx, e.GetNoteId(), e.GetVersion())
 	})
 	inbox.On(in, func(_ context.Context, tx inbox.Tx, e *notev1.NoteChanged) error {
-		return index(tx).Put(note.ID(e.GetNoteId()), e.GetVersion())
+		return put(tx, e.GetNoteId(), e.GetVersion())
 	})
 	inbox.On(in, func(_ context.Context, tx inbox.Tx, e *notev1.NoteDeleted) error {
 		return index(tx).Remove(note.ID(e.GetNoteId()))
@@ -89,6 +95,21 @@ func RegisterSearch(in *inbox.Inbox, index func(inbox.Tx) Index) {
 	ignore[*notev1.NoteOwnerChanged](in)
 	ignore[*notev1.NotePinned](in)
 	ignore[*notev1.NoteArchived](in)
+}
+
+// document is a note as it was at a version.
+type document struct {
+	id      note.ID
+	version int32
+}
+
+// newest is the newest version of each.
+func newest(all []document) map[note.ID]int32 {
+	versions := make(map[note.ID]int32, len(all))
+	for _, d := range all {
+		versions[d.id] = max(versions[d.id], d.version)
+	}
+	return versions
 }
 
 func ignore[M proto.Message](in *inbox.Inbox) {
