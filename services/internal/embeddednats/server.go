@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -138,6 +139,9 @@ func portOf(s *server.Server) int {
 
 // URL is where clients connect. It has no credentials in it.
 func (s *Server) URL() string { return fmt.Sprintf("nats://127.0.0.1:%d", s.port) }
+
+// InProcessConn connects a client of this process without the network: see event.Config. After Stop it fails.
+func (s *Server) InProcessConn() (net.Conn, error) { return s.nats.InProcessConn() }
 
 // Port is the port it listens on.
 func (s *Server) Port() int { return s.port }

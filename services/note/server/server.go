@@ -95,7 +95,7 @@ func (s *Server) listen() {
 			return postgres.WorkspacesIn(tx.DB, note.WorkspaceID(tx.Event.WorkspaceID))
 		},
 		s.cfg.Now)
-	s.search = inbox.New(s.db, s.bus, inbox.Config{Consumer: "note-search", Stream: event.StreamNote, Linger: searchLinger}, s.tel)
+	s.search = inbox.New(s.db, s.bus, inbox.Config{Consumer: "note-search", Stream: event.StreamNote, Linger: searchLinger, Batch: searchBatch}, s.tel)
 	listen.RegisterSearch(s.search, func(tx inbox.Tx) listen.Index {
 		return postgres.IndexIn(tx.DB, note.WorkspaceID(tx.Event.WorkspaceID))
 	})
@@ -188,8 +188,11 @@ func newID() (note.ID, error) {
 	return note.ID(id.String()), err
 }
 
-// searchLinger is how much later a change may be found, so that changes that come together are indexed together.
-const searchLinger = 50 * time.Millisecond
+// Changes that come together are indexed together: searchLinger is how much later one may be found for that.
+const (
+	searchLinger = 200 * time.Millisecond
+	searchBatch  = 256
+)
 
 // Program is the service as a command.
 func Program() program.Program {
