@@ -56,6 +56,8 @@ func (v Verdict) Add(o Verdict) Verdict {
 // New signs two people up at the workspace at base, called after name, and shares a new note between them.
 func New(ctx context.Context, base, name string) (*Desk, error) {
 	const password = "correct horse battery staple"
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	d := &Desk{writer: client.New(base, nil), watcher: client.New(base, nil)}
 	if err := d.writer.Register(ctx, "writer-"+name+"@example.com", "Writer "+name, password); err != nil {
 		return nil, err

@@ -66,14 +66,18 @@ func within(ctx context.Context, limit time.Duration, ask func(context.Context) 
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
+	var last error
 	for {
 		err := ask(ctx)
 		if err == nil {
 			return time.Since(began), nil
 		}
+		if last == nil || ctx.Err() == nil { // an answer that the deadline cut off says less than the one before it
+			last = err
+		}
 		select {
 		case <-ctx.Done():
-			return time.Since(began), err
+			return time.Since(began), last
 		case <-tick.C:
 		}
 	}

@@ -7,8 +7,11 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -33,10 +36,12 @@ func (c click) header() http.Header {
 func (s *stack) requireInJaeger(t *testing.T, c click, paths ...[]string) trace.Trace {
 	t.Helper()
 	var found trace.Trace
-	_, err := within(t.Context(), 30*time.Second, func(ctx context.Context) (err error) {
-		if found, err = s.fromJaeger(ctx, t, c.trace); err != nil {
+	_, err := within(t.Context(), 30*time.Second, func(ctx context.Context) error {
+		now, err := s.fromJaeger(ctx, t, c.trace)
+		if err != nil {
 			return err
 		}
+		found = now
 		for _, p := range paths {
 			if !found.HasPath(p...) {
 				return fmt.Errorf("there is no path %s", strings.Join(p, " → "))
@@ -53,19 +58,32 @@ func (s *stack) requireInJaeger(t *testing.T, c click, paths ...[]string) trace.
 	return found
 }
 
-// jaegerTrace is what the query API answers.
-type jaegerTrace struct {
-	Spans []struct {
-		TraceID, SpanID, OperationName, ProcessID string
-		References                                []struct{ RefType, TraceID, SpanID string }
-		StartTime, Duration                       int64 // µs
+// otlp is what the query API answers: OTLP as JSON, in one or several pieces. (The older /api/traces tells the parent of a span that also links
+// to it as a link only.)
+type otlp struct {
+	Result struct {
+		ResourceSpans []struct {
+			Resource   struct{ Attributes []attribute }
+			ScopeSpans []struct{ Spans []otlpSpan }
+		}
 	}
-	Processes map[string]struct{ ServiceName string }
+}
+
+type attribute struct {
+	Key   string
+	Value struct{ StringValue string }
+}
+
+type otlpSpan struct {
+	TraceID, SpanID, ParentSpanID, Name string
+	StartTimeUnixNano, EndTimeUnixNano  string
+	Links                               []struct{ TraceID string }
+	Status                              struct{ Code json.RawMessage }
 }
 
 // fromJaeger asks for a trace by its id. A span of another trace, or of no known service, is an error.
 func (s *stack) fromJaeger(ctx context.Context, t *testing.T, id string) (trace.Trace, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.service(t, "jaeger", "16686")+"/api/traces/"+id, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.service(t, "jaeger", "16686")+"/api/v3/traces/"+id, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -77,36 +95,53 @@ func (s *stack) fromJaeger(ctx context.Context, t *testing.T, id string) (trace.
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("Jaeger answered %s", resp.Status)
 	}
-	var answer struct{ Data []jaegerTrace }
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		return nil, err
+	var found trace.Trace
+	for pieces := json.NewDecoder(resp.Body); ; {
+		var piece otlp
+		switch err := pieces.Decode(&piece); {
+		case errors.Is(err, io.EOF):
+			return found, nil
+		case err != nil:
+			return nil, err
+		}
+		more, err := piece.trace(id)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
 	}
-	if len(answer.Data) != 1 {
-		return nil, fmt.Errorf("Jaeger knows %d traces of that id", len(answer.Data))
-	}
-	return answer.Data[0].trace(id)
 }
 
-func (j jaegerTrace) trace(id string) (trace.Trace, error) {
+func (o otlp) trace(id string) (trace.Trace, error) {
 	var out trace.Trace
-	for _, s := range j.Spans {
-		service := j.Processes[s.ProcessID].ServiceName
-		if s.TraceID != id || service == "" {
-			return nil, fmt.Errorf("span %s %q is of trace %s, service %q", s.SpanID, s.OperationName, s.TraceID, service)
-		}
-		span := trace.Span{
-			Service: service, Name: s.OperationName, ID: s.SpanID,
-			Begin: time.Duration(s.StartTime) * time.Microsecond, Duration: time.Duration(s.Duration) * time.Microsecond,
-		}
-		for _, r := range s.References {
-			switch {
-			case r.RefType == "CHILD_OF" && span.Parent == "":
-				span.Parent = r.SpanID
-			default:
-				span.Links = append(span.Links, r.TraceID)
+	for _, r := range o.Result.ResourceSpans {
+		service := ""
+		for _, a := range r.Resource.Attributes {
+			if a.Key == "service.name" {
+				service = a.Value.StringValue
 			}
 		}
-		out = append(out, span)
+		for _, scope := range r.ScopeSpans {
+			for _, s := range scope.Spans {
+				if s.TraceID != id || service == "" {
+					return nil, fmt.Errorf("span %s %q is of trace %s, service %q", s.SpanID, s.Name, s.TraceID, service)
+				}
+				out = append(out, s.span(service))
+			}
+		}
 	}
 	return out, nil
+}
+
+func (s otlpSpan) span(service string) trace.Span {
+	begin, _ := strconv.ParseInt(s.StartTimeUnixNano, 10, 64)
+	end, _ := strconv.ParseInt(s.EndTimeUnixNano, 10, 64)
+	out := trace.Span{
+		Service: service, Name: s.Name, ID: s.SpanID, Parent: s.ParentSpanID, Failed: strings.Trim(string(s.Status.Code), `"`) == "2",
+		Begin: time.Duration(begin), Duration: time.Duration(end - begin),
+	}
+	for _, l := range s.Links {
+		out.Links = append(out.Links, l.TraceID)
+	}
+	return out
 }

@@ -118,6 +118,9 @@ func (b *logbook) of(chart string) []string {
 	return lines
 }
 
+// longestLine is how much of a line a report shows.
+const longestLine = 400
+
 // last returns the last lines of each container.
 func (b *logbook) last(n int) string {
 	b.mu.Lock()
@@ -128,7 +131,7 @@ func (b *logbook) last(n int) string {
 	}) {
 		fmt.Fprintf(&out, "--- %s %s\n", sheet.pod, sheet.container)
 		for _, line := range sheet.lines[max(0, len(sheet.lines)-n):] {
-			fmt.Fprintln(&out, line)
+			fmt.Fprintln(&out, line[:min(len(line), longestLine)])
 		}
 	}
 	return out.String()

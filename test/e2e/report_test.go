@@ -35,9 +35,9 @@ func (s *stack) report(t *testing.T) {
 	if err != nil {
 		fmt.Fprintln(&b, err)
 	} else {
-		slices.SortFunc(events.Items, func(a, b corev1.Event) int { return a.LastTimestamp.Compare(b.LastTimestamp.Time) })
+		slices.SortFunc(events.Items, func(a, b corev1.Event) int { return happened(a).Compare(happened(b)) })
 		for _, e := range events.Items[max(0, len(events.Items)-30):] {
-			fmt.Fprintf(&b, "%s %s %s: %s (%d times)\n", e.LastTimestamp.Format(time.TimeOnly), e.InvolvedObject.Name, e.Reason, e.Message, e.Count)
+			fmt.Fprintf(&b, "%s %s %s: %s\n", happened(e).Format(time.TimeOnly), e.InvolvedObject.Name, e.Reason, e.Message)
 		}
 	}
 	fmt.Fprintln(&b, "=== broken connections")
@@ -50,4 +50,16 @@ func (s *stack) report(t *testing.T) {
 	s.mu.Unlock()
 	fmt.Fprintf(&b, "=== last log lines\n%s", s.logbook.last(15))
 	t.Log(b.String())
+}
+
+// happened is when an event was last seen; which field says it depends on who wrote it.
+func happened(e corev1.Event) time.Time {
+	switch {
+	case e.Series != nil:
+		return e.Series.LastObservedTime.Time
+	case !e.LastTimestamp.IsZero():
+		return e.LastTimestamp.Time
+	default:
+		return e.EventTime.Time
+	}
 }
