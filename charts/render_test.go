@@ -28,7 +28,6 @@ import (
 	"k8s.io/client-go/dynamic/fake"
 	clientgo "k8s.io/client-go/kubernetes/scheme"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
-	"sigs.k8s.io/yaml"
 )
 
 // An install is what `helm install` is told.
@@ -38,6 +37,7 @@ type install struct {
 	values  map[string]any
 	upgrade bool
 	cluster []object // what `lookup` finds
+	valid   bool     // another test has held the values against the schemas, which takes as long as rendering
 }
 
 // A release is what comes of it.
@@ -96,7 +96,9 @@ func named[T interface {
 	return none, false
 }
 
-// types are those of the API server, and those that others add to it. Made once: it is only read.
+// types are those of the API server, and those that others add to it.
+//
+//nolint:gochecknoglobals // made once, and only read
 var types = sync.OnceValue(func() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
@@ -126,7 +128,7 @@ func render(in install) (*release, error) {
 		return nil, err
 	}
 	options := common.ReleaseOptions{Name: in.release, Namespace: namespace, Revision: 1, IsInstall: !in.upgrade, IsUpgrade: in.upgrade}
-	top, err := util.ToRenderValues(loaded, values, options, nil)
+	top, err := util.ToRenderValuesWithSchemaValidation(loaded, values, options, nil, in.valid)
 	if err != nil {
 		return nil, err
 	}
@@ -164,12 +166,8 @@ func (r *release) decode(scheme *runtime.Scheme, template, text string) error {
 		if err != nil {
 			return err
 		}
-		var content any
-		if err := yaml.Unmarshal(document, &content); err != nil {
-			return err
-		}
-		if content == nil {
-			continue // comments only
+		if isEmpty(document) {
+			continue
 		}
 		typed, _, err := decoder.Decode(bytes.TrimSpace(document), nil, nil)
 		if err != nil {
@@ -184,6 +182,16 @@ func (r *release) decode(scheme *runtime.Scheme, template, text string) error {
 		}
 		r.objects = append(r.objects, o)
 	}
+}
+
+// isEmpty says whether a document has nothing but comments.
+func isEmpty(document []byte) bool {
+	for line := range bytes.Lines(document) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' && !bytes.Equal(line, []byte("---")) {
+			return false
+		}
+	}
+	return true
 }
 
 // rendered is render for charts and values that must do.

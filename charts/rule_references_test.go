@@ -76,11 +76,13 @@ func beside() []string {
 	return []string{"postgres-user", "postgres-note", "nats-user", "nats-note", "nats-gateway"}
 }
 
-// words returns all strings in values.
+// words returns all strings and numbers in values.
 func words(values any) []string {
 	switch v := values.(type) {
 	case string:
 		return []string{v}
+	case float64, int:
+		return []string{fmt.Sprint(v)}
 	case []any:
 		var found []string
 		for _, item := range v {

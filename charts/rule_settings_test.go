@@ -95,6 +95,8 @@ func unknownSettings(r *release) []string {
 }
 
 // settings are the names that each service's source reads, its own and the kit's.
+//
+//nolint:gochecknoglobals // made once, and only read
 var settings = sync.OnceValue(func() map[string][]string {
 	kit := settingsIn("../services/internal/*/*.go")
 	found := map[string][]string{}

@@ -125,6 +125,9 @@ func (s shape) others(now any) []any {
 			add(e)
 		}
 		for _, kind := range branch.types() {
+			if len(examples) > 0 && len(branch.types()) > 1 {
+				break // a quantity or a percentage: its range is not that of numbers
+			}
 			for _, value := range branch.samples(kind, now, len(examples) > 0) {
 				add(value)
 			}

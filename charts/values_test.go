@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
-	"helm.sh/helm/v4/pkg/chart/common/util"
 )
 
 // chartFolders are all charts: the umbrella, then its subcharts.
@@ -26,20 +25,7 @@ func chartFolders(t *testing.T) []string {
 	return folders
 }
 
-// defaults returns a chart's values as templates see them, those of its subcharts included. Numbers are float64.
-func defaults(t *testing.T, chart string) map[string]any {
-	t.Helper()
-	loaded, err := Load(chart)
-	if err != nil {
-		t.Fatal(err)
-	}
-	values, err := util.CoalesceValues(loaded, map[string]any{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return plain(t, values)
-}
-
+// plain returns values as JSON has them: every number a float64.
 func plain(t *testing.T, values any) map[string]any {
 	t.Helper()
 	text, err := json.Marshal(values)
@@ -78,18 +64,25 @@ func compare(t *testing.T, path []string, values map[string]any, s shape) {
 			t.Errorf("%s is in values.yaml and not in the schema", at)
 			continue
 		}
-		if inner, is := values[key].(map[string]any); is && len(child.properties()) > 0 {
-			if child.resolved().here["additionalProperties"] != false && !(len(path) == 0 && key == "global") && !subchart(path, key) {
+		if inner, is := values[key].(map[string]any); is && len(inner) > 0 && len(child.properties()) > 0 {
+			if child.resolved().here["additionalProperties"] != false && !others(path, key) {
 				t.Errorf("%s takes any key: a misspelt one is not told", at)
 			}
-			compare(t, append(path, key), inner, child)
+			if len(path) > 0 || key != "global" || values["image"] == nil { // the umbrella says all of global; a subchart what it reads
+				compare(t, append(path, key), inner, child)
+			}
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(named)) {
-		if _, found := values[key]; !found && !(len(path) == 0 && key == "enabled" && values["image"] != nil) { // the umbrella's to say
+		if _, found := values[key]; !found {
 			t.Errorf("%s is in the schema and not in values.yaml", strings.Join(append(path, key), "."))
 		}
 	}
+}
+
+// others says whether others than this chart read what stands there.
+func others(path []string, key string) bool {
+	return len(path) == 0 && key == "global" || subchart(path, key)
 }
 
 // subchart says whether a value of the umbrella is a subchart's, whose own schema says what is in it.
