@@ -3,7 +3,6 @@
 HTTP_ADDR: ":8081"
 RPC_ADDR: ":8082"
 OPS_ADDR: ":8083"
-TRUSTED_PROXIES: {{ include "kit.trustedProxies" . | quote }}
 DATABASE_URL_FILE: /var/run/noteworks/database/url
 NATS_URL: {{ include "kit.natsURL" . | quote }}
 NATS_USER: {{ .Values.nats.user | quote }}
@@ -12,8 +11,6 @@ NATS_STREAM_REPLICAS: {{ include "kit.streamReplicas" . | quote }}
 NATS_STREAM_MAX_BYTES: {{ include "kit.streamBytes" . | quote }}
 RPC_SERVICE_ACCOUNTS: user={{ .Values.rpc.callers.user | default (printf "%s/%s" .Release.Namespace (include "kit.peer" (list . "user"))) }}
 RPC_TOKEN_AUDIENCE: {{ .Values.rpc.audience | quote }}
-RPC_CLUSTER_TOKEN_FILE: /var/run/noteworks/cluster/token
-RPC_CLUSTER_CA_FILE: /var/run/noteworks/cluster/ca.crt
 USER_RPC_URL: {{ .Values.user.rpcUrl | default (printf "http://%s:8082" (include "kit.peer" (list . "user"))) | quote }}
 USER_RPC_TOKEN_FILE: /var/run/noteworks/rpc/token
 SHUTDOWN_GRACE: {{ printf "%ds" (int .Values.drain.graceSeconds) }}

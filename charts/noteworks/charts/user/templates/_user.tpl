@@ -13,8 +13,6 @@ NATS_STREAM_REPLICAS: {{ include "kit.streamReplicas" . | quote }}
 NATS_STREAM_MAX_BYTES: {{ include "kit.streamBytes" . | quote }}
 RPC_SERVICE_ACCOUNTS: {{ include "user.callers" . | quote }}
 RPC_TOKEN_AUDIENCE: {{ .Values.rpc.audience | quote }}
-RPC_CLUSTER_TOKEN_FILE: /var/run/noteworks/cluster/token
-RPC_CLUSTER_CA_FILE: /var/run/noteworks/cluster/ca.crt
 NOTE_RPC_URL: {{ .Values.note.rpcUrl | default (printf "http://%s:8082" (include "kit.peer" (list . "note"))) | quote }}
 NOTE_RPC_TOKEN_FILE: /var/run/noteworks/rpc/token
 SHUTDOWN_GRACE: {{ printf "%ds" (int .Values.drain.graceSeconds) }}
