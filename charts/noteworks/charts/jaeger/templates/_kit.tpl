@@ -471,6 +471,13 @@ a letter and has letters and digits only, so it needs quotes nowhere. The same w
 {{- $nats.replicas | default 1 -}}
 {{- end -}}
 
+{{/* The bound of each stream, in bytes. */}}
+{{- define "kit.streamBytes" -}}
+{{- $global := .Values.global | default dict -}}
+{{- $nats := $global.nats | default dict -}}
+{{- include "kit.bytes" ($nats.streamSize | default "1Gi") -}}
+{{- end -}}
+
 {{/* kit.databaseVolumes (list "noteworks-postgres-user" .Values.database): the URL that serves, and apart from it the owner's, for migrations. */}}
 {{- define "kit.databaseVolumes" -}}
 {{- $database := index . 1 -}}
