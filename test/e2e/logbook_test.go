@@ -102,20 +102,21 @@ func (b *logbook) add(sheet *page, line string) {
 	sheet.lines = append(sheet.lines, line)
 }
 
-// of returns the lines of a chart's containers, each with the name of its pod before it.
-func (b *logbook) of(chart string) []string {
+// find returns the first line of a pod that holds all of the words.
+func (b *logbook) find(pod string, words ...string) (line string, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var lines []string
 	for _, sheet := range b.pages {
-		if !strings.HasPrefix(sheet.pod, release+"-"+chart) {
+		if sheet.pod != pod {
 			continue
 		}
 		for _, line := range sheet.lines {
-			lines = append(lines, sheet.pod+": "+line)
+			if !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(line, word) }) {
+				return line, true
+			}
 		}
 	}
-	return lines
+	return "", false
 }
 
 // longestLine is how much of a line a report shows.

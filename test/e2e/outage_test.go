@@ -37,7 +37,7 @@ func TestServicesThatStartWithoutTheirDatabaseSayWhatTheyWaitForAndHeal(t *testi
 	for _, chart := range []string{"user", "note"} {
 		names, err := s.kill(t.Context(), chart)
 		must(t, err)
-		s.requireLogged(t, chart, names, "database")
+		s.requireLogged(t, chart, names, "waiting", "the database at", "cannot be reached")
 	}
 	for _, chart := range []string{"user", "note"} {
 		s.requireSteady(t, chart, 10*time.Second)
@@ -61,7 +61,7 @@ func TestServicesThatStartWithoutNATSSaySoAndHeal(t *testing.T) {
 	for _, chart := range []string{"user", "note", "gateway"} {
 		names, err := s.kill(t.Context(), chart)
 		must(t, err)
-		s.requireLogged(t, chart, names, "nats")
+		s.requireLogged(t, chart, names, "nats", "not connected, trying on")
 	}
 	for _, chart := range []string{"user", "note", "gateway"} {
 		s.requireSteady(t, chart, 5*time.Second)
@@ -110,18 +110,26 @@ func (s *stack) notReady(chart string) func(context.Context) error {
 	}
 }
 
-// requireLogged waits until a pod of the chart that is none of the old ones has a line in its log with the word.
-func (s *stack) requireLogged(t *testing.T, chart string, old []string, word string) {
+// requireLogged waits until the pods that have come for the old ones each have a line in their log with the words.
+func (s *stack) requireLogged(t *testing.T, chart string, old []string, words ...string) {
 	t.Helper()
-	eventually(t, time.Minute, fmt.Sprintf("%s says in its log what it is without: %s", chart, word), func(context.Context) error {
-		for _, line := range s.logbook.of(chart) {
-			pod, text, _ := strings.Cut(line, ": ")
-			if !slices.Contains(old, pod) && strings.Contains(strings.ToLower(text), word) {
-				t.Log(line)
-				return nil
-			}
+	eventually(t, time.Minute, fmt.Sprintf("%s says in its log what it is without: %q", chart, words), func(ctx context.Context) error {
+		pods, err := s.pods(ctx, chart)
+		if err != nil {
+			return err
 		}
-		return errors.New("there is no such line")
+		pods = slices.DeleteFunc(pods, func(p corev1.Pod) bool { return slices.Contains(old, p.Name) || p.DeletionTimestamp != nil })
+		if len(pods) == 0 {
+			return errors.New("there is no new pod")
+		}
+		for _, p := range pods {
+			line, ok := s.logbook.find(p.Name, words...)
+			if !ok {
+				return fmt.Errorf("%s has no such line", p.Name)
+			}
+			t.Logf("%s: %s", p.Name, line)
+		}
+		return nil
 	})
 }
 
