@@ -6,10 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -37,24 +34,7 @@ func TestUninstallLeavesOnlyWhatIsDocumentedAndAnInstallationFindsItAgain(t *tes
 
 	_, err = s.helm("uninstall", release, "--wait")
 	must(t, err)
-	doc, err := os.ReadFile(filepath.Join(s.root, "docs/kubernetes.md"))
-	must(t, err)
-	var left []string
-	eventually(t, time.Minute, "only what is documented is left", func(ctx context.Context) error {
-		after, err := s.objects(ctx)
-		if err != nil {
-			return err
-		}
-		left = slices.DeleteFunc(after, func(o string) bool { return slices.Contains(before, o) })
-		for _, o := range left {
-			kind, name, _ := strings.Cut(o, "/")
-			if kind != "secrets" && kind != "persistentvolumeclaims" || !strings.Contains(string(doc), name) {
-				return fmt.Errorf("left is %s, of which docs/kubernetes.md says nothing", o)
-			}
-		}
-		return nil
-	})
-	t.Logf("left: %s", strings.Join(left, ", "))
+	s.requireLeft(t, before, keptObjects())
 
 	must(t, s.install("--wait"))
 	eventually(t, 30*time.Second, "Ann finds her note again", func(ctx context.Context) error {
@@ -66,6 +46,41 @@ func TestUninstallLeavesOnlyWhatIsDocumentedAndAnInstallationFindsItAgain(t *tes
 			err = fmt.Errorf("the note is %q", got.Body)
 		}
 		return err
+	})
+
+	_, err = s.helm("uninstall", release, "--wait")
+	must(t, err)
+	mine := metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=" + release}
+	must(t, s.kube.CoreV1().PersistentVolumeClaims(s.namespace).DeleteCollection(t.Context(), metav1.DeleteOptions{}, mine))
+	must(t, s.kube.CoreV1().Secrets(s.namespace).DeleteCollection(t.Context(), metav1.DeleteOptions{}, mine))
+	s.requireLeft(t, before, nil)
+}
+
+// keptObjects is what an uninstallation leaves: the section "Uninstall" of docs/kubernetes.md.
+func keptObjects() []string {
+	return []string{
+		"persistentvolumeclaims/data-noteworks-nats-0",
+		"persistentvolumeclaims/data-noteworks-postgres-0",
+		"secrets/noteworks-owner-default",
+		"secrets/noteworks-postgres",
+		"secrets/noteworks-postgres-note",
+		"secrets/noteworks-postgres-user",
+	}
+}
+
+// requireLeft waits until there is nothing in the namespace but what was before and what is kept, and all of that.
+func (s *stack) requireLeft(t *testing.T, before, kept []string) {
+	t.Helper()
+	eventually(t, time.Minute, "only what is documented is left", func(ctx context.Context) error {
+		after, err := s.objects(ctx)
+		if err != nil {
+			return err
+		}
+		left := slices.DeleteFunc(after, func(o string) bool { return slices.Contains(before, o) })
+		if !slices.Equal(left, kept) {
+			return fmt.Errorf("left is %q, documented %q", left, kept)
+		}
+		return nil
 	})
 }
 
