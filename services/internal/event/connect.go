@@ -168,6 +168,9 @@ func (b *Bus) down(err error) {
 
 // stillDown logs each reason once, and again after some time.
 func (b *Bus) stillDown(err error) {
+	if errors.Is(err, nats.ErrNoServers) { // it comes between two tries and says nothing
+		return
+	}
 	b.mu.Lock()
 	b.lastError = err
 	again := err.Error() == b.missed && time.Since(b.missedAt) < sayAgain

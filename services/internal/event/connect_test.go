@@ -33,6 +33,9 @@ func TestNATSMayComeLater(t *testing.T) {
 	if err := bus.Ready(); err == nil || !strings.Contains(err.Error(), "NATS has not been reached yet") {
 		t.Errorf("a process that has never reached it is ready: %v", err)
 	}
+	if bus.HasWaited(31 * time.Second); bus.Ready() != nil {
+		t.Errorf("NATS is away for all, and the process still waits: %v", bus.Ready())
+	}
 	server.Up(t)
 	connected(t, bus)
 	publish(t, bus, 1)

@@ -84,7 +84,7 @@ func TestADrainingServerAnswersEverybodyAndSendsThemElsewhere(t *testing.T) {
 	if busy.get() {
 		t.Error("the answer does not tell the caller to leave")
 	}
-	if _, err := busy.in.ReadByte(); err != io.EOF { //nolint:errorlint // net/http's own
+	if _, err := busy.in.ReadByte(); err != io.EOF {
 		t.Errorf("the connection is not closed: %v", err)
 	}
 	if dial(t, s.Addr()).get() {
@@ -93,7 +93,7 @@ func TestADrainingServerAnswersEverybodyAndSendsThemElsewhere(t *testing.T) {
 	if took := <-stopped; took < linger {
 		t.Errorf("an idle connection was closed after %v", took)
 	}
-	if _, err := idle.in.ReadByte(); err != io.EOF { //nolint:errorlint // net/http's own
+	if _, err := idle.in.ReadByte(); err != io.EOF {
 		t.Errorf("the idle connection is not closed: %v", err)
 	}
 }

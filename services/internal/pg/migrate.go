@@ -70,7 +70,7 @@ func MigrateWhenThere(ctx context.Context, cfg Config, say Say, migrations ...fs
 func (c Config) ownerAway(ctx context.Context) (reason error) {
 	db, err := openOwner(c)
 	if err != nil {
-		return nil //nolint:nilerr // see above
+		return nil
 	}
 	defer func() { _ = db.Close() }() // nothing is pending on it
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)

@@ -2,6 +2,7 @@ package pg
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
 	"github.com/jackc/pgx/v5"
@@ -10,8 +11,8 @@ import (
 	"noteworks.dev/services/internal/telemetry"
 )
 
-// fresh is the URL as its file has it now. A file that cannot be read, or holds no URL, is a secret that is being replaced: what was known
-// before is used, and refused if it is not good any more.
+// fresh is the URL as its file has it now. A file that cannot be read is a secret that is being replaced: what was known before is used, and refused
+// if it is not good any more.
 func fresh(file string, known config.Secret) (config.Secret, error) {
 	if file == "" {
 		return known, nil
@@ -32,12 +33,10 @@ func (c Config) renew(log *slog.Logger) func(context.Context, *pgx.ConnConfig) e
 		url, err := fresh(c.URLFile, c.URL)
 		if err != nil {
 			log.WarnContext(ctx, "the file of DATABASE_URL is unreadable", telemetry.Err(err))
-			return nil
 		}
 		now, err := pgx.ParseConfig(url.Reveal())
-		if err != nil { // err would quote it
-			log.WarnContext(ctx, "the file of DATABASE_URL holds no PostgreSQL URL")
-			return nil
+		if err != nil {
+			return fmt.Errorf("%w: the file of DATABASE_URL holds no PostgreSQL URL", errNoConnection) // err would quote it
 		}
 		conn.Host, conn.Port, conn.Database = now.Host, now.Port, now.Database
 		conn.User, conn.Password = now.User, now.Password

@@ -39,12 +39,11 @@ const (
 // accountCallers is a CallerVerifier for bound tokens of service accounts. It trusts the keys that the API server publishes and nothing that a token
 // says about keys.
 type accountCallers struct {
-	names    map[string]string // by the token's subject
-	audience string
-	keys     *auth.KeySet[accountKey]
-	now      func() time.Time
-	parser   *jwt.Parser
-	seen     *auth.Cache[string]
+	names  map[string]string // by the token's subject
+	keys   *auth.KeySet[accountKey]
+	now    func() time.Time
+	parser *jwt.Parser
+	seen   *auth.Cache[string]
 }
 
 func newAccountCallers(cfg ServiceAccounts, now func() time.Time) (*accountCallers, error) {

@@ -137,11 +137,12 @@ func TestWithoutNATSEverybodyGoesOn(t *testing.T) {
 	ann.shares(n.Id, bob, "editor")
 	n = bob.changes(n, map[string]any{"title": "Plan B"})
 	w.requireReady(http.StatusOK)
-	w.restart() // also at start
-	w.requireReady(http.StatusOK)
+	w.restart() // also at start, although a new process is only ready once it has reached NATS, or has waited long enough
+	w.requireReady(http.StatusServiceUnavailable)
 	n = bob.changes(n, map[string]any{"title": "Plan C"})
 	w.nats.Up(t)
 	w.indexed(n)
+	w.requireReady(http.StatusOK)
 	if got := ann.finds("plan c"); len(got) != 1 {
 		t.Fatalf("found %v", got)
 	}

@@ -56,7 +56,9 @@ func TestAListedWorkspaceIsThereWithItsOwner(t *testing.T) {
 		}
 	})
 	requireTypes(t, events, "")
-	events = w.since(func() { w.list(strings.Replace(team, "Our", "Your", 1), map[string]string{"team": "another one, too late"}) })
+	events = w.since(func() {
+		w.list(strings.Replace(team, "Our", "Your", 1), map[string]string{"team": "another one, too late"})
+	})
 	requireTypes(t, events, "workspace.v1.WorkspaceApplied")
 	w.browser("team").login("ann@example.org", passwords["team"]).require(t, http.StatusOK)
 }
