@@ -36,6 +36,23 @@ func (b *backoff) wait(ctx context.Context, stopping <-chan struct{}, ran time.D
 	}
 }
 
+// sayAgain is how often the same trouble is logged.
+const sayAgain = 5 * time.Minute
+
+// trouble remembers what was logged last: a database that is away is met every second.
+type trouble struct {
+	text string
+	at   time.Time
+}
+
+func (t *trouble) isNews(err error) bool {
+	if err.Error() == t.text && time.Since(t.at) < sayAgain {
+		return false
+	}
+	t.text, t.at = err.Error(), time.Now()
+	return true
+}
+
 // cursorBox passes a cursor from the acknowledgements' goroutine to the relay's.
 type cursorBox struct {
 	mu     sync.Mutex

@@ -76,7 +76,7 @@ func (o *Outbox) Stop(ctx context.Context) error {
 
 // run relays term after term until it is stopped.
 func (o *Outbox) run(ctx context.Context, stopping <-chan struct{}) {
-	pause := backoff{}
+	pause, trouble := backoff{}, trouble{}
 	for {
 		began := time.Now()
 		err := o.term(ctx, stopping)
@@ -85,7 +85,12 @@ func (o *Outbox) run(ctx context.Context, stopping <-chan struct{}) {
 		if ctx.Err() != nil || errors.Is(err, errStopped) {
 			return
 		}
-		o.log.WarnContext(ctx, "relay has lost its database", telemetry.Err(err))
+		if time.Since(began) > settled {
+			trouble.text = ""
+		}
+		if trouble.isNews(err) {
+			o.log.WarnContext(ctx, "relay has lost its database", telemetry.Err(err))
+		}
 		if !pause.wait(ctx, stopping, time.Since(began)) {
 			return
 		}
