@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -23,7 +24,8 @@ func (s *Server) applyWorkspaces(ctx context.Context) error {
 	}
 	s.onStop("the operator's telemetry", tel.Shutdown)
 	url, token := s.UserRPC()
-	httpClient, options := rpc.NewClient(rpc.Config{URL: url, Token: config.Secret(token)}, tel)
+	const patience = 10 * time.Second // of a laptop that is busy; it hashes a password
+	httpClient, options := rpc.NewClient(rpc.Config{URL: url, Token: config.Secret(token), Timeout: patience}, tel)
 	workspaces := workspacev1connect.NewWorkspaceServiceClient(httpClient, url, options...)
 	for _, w := range s.options.Workspaces {
 		r := s.secrets.Workspaces[w.Slug]
