@@ -34,7 +34,9 @@ func openJournal(ctx context.Context, pool *pgxpool.Pool) (*journal, error) {
 	}
 	cfg.Tracer = nil // a look every 100 ms is no span
 	cfg.RuntimeParams["noteworks.relay"] = "on"
+	// One plan, by index: made when the table was empty it would otherwise read all of it, until somebody analyses the table.
 	cfg.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
+	cfg.RuntimeParams["enable_seqscan"] = "off"
 	cfg.RuntimeParams["application_name"] = "outbox relay"
 	delete(cfg.RuntimeParams, "idle_in_transaction_session_timeout")
 	conn, err := pgx.ConnectConfig(ctx, cfg)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -109,6 +110,34 @@ func TestTwoReplicasThatWriteInTurnKeepTheOrder(t *testing.T) {
 		}
 	}
 	w.requireOnce(t)
+}
+
+// Sessions keep the plan they made when the table was empty; reading all of it for each event was then the cheapest.
+func TestNobodyReadsTheWholeTableForAnEvent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Exec(t, "analyze")
+	o := w.relay(t)
+	const events = 300
+	w.write(t, o, "note", events)
+	w.requireOnce(t)
+	stop(t, o)
+	w.DB.Close() // sessions that end report what they read
+	const read = "select coalesce(sum(seq_tup_read), 0), coalesce(sum(n_tup_ins), 0) from pg_stat_user_tables where relname like 'outbox%'"
+	var rows, inserted int
+	for limit := time.After(patience); inserted < events; {
+		if err := w.Superuser.QueryRow(t.Context(), read).Scan(&rows, &inserted); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-limit:
+			t.Fatalf("%d of %d events reported", inserted, events)
+		default:
+		}
+	}
+	if rows > events {
+		t.Errorf("%d rows were read one after the other for %d events", rows, events)
+	}
 }
 
 func TestAnEventCarriesWhatItWasGiven(t *testing.T) {
