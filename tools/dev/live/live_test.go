@@ -44,7 +44,7 @@ func service(note string) {
 	os.Exit(7)
 }
 
-func TestTheNewerProgramTakesThePlaceOfTheOlder(t *testing.T) { //nolint:paralleltest // the programs know by the environment what they are
+func TestTheNewerProgramTakesThePlaceOfTheOlder(t *testing.T) {
 	note, socket := filepath.Join(t.TempDir(), "note"), fmt.Sprintf("@noteworks-live-test-%d", os.Getpid())
 	t.Setenv(noteEnv, note)
 	self, err := os.Executable()

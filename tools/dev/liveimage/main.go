@@ -72,6 +72,11 @@ type file struct {
 	data []byte
 }
 
+// elsewhere stands where the gateway looks for the web app.
+const elsewhere = `<!doctype html><meta charset="utf-8"><meta name="csp-nonce" content="__CSP_NONCE__"><title>Noteworks</title>
+<p>While developing, the web app is served by Vite: <a href="http://localhost:5173">http://localhost:5173</a></p>
+`
+
 // layerOf is the whole file system.
 func layerOf(o options) ([]byte, error) {
 	program, err := os.ReadFile(o.program)
@@ -88,6 +93,7 @@ func layerOf(o options) ([]byte, error) {
 		file{"bin/live", 0o755, live},
 		file{"bin/tar", 0o755, live},
 		file{"bin/rm", 0o755, live},
+		file{"web/index.html", 0o644, []byte(elsewhere)},
 		file{"etc/passwd", 0o644, []byte("nonroot:x:65532:65532:nonroot:/:/sbin/nologin\n")},
 	)
 	return b.Bytes(), err
