@@ -127,7 +127,7 @@ test-generated: ## Fail when generated code differs from what its sources make
 	@tools/contract/unchanged $(GENERATED) -- $(MAKE) generate
 
 .PHONY: lint
-lint: lint-go lint-api lint-web ## All linters
+lint: lint-go lint-api lint-web lint-charts ## All linters
 
 .PHONY: lint-go
 lint-go: $(TOOLS)/golangci-lint
@@ -145,6 +145,11 @@ lint-api: $(TOOLS)/buf
 lint-web: $(WEB_MODULES)
 	@$(say) 'lint: web'
 	@npm run --prefix web --silent lint
+
+.PHONY: lint-charts
+lint-charts: $(TOOLS)/helm
+	@$(say) 'lint: charts'
+	@helm lint --quiet --strict charts/noteworks charts/noteworks/charts/*
 
 .PHONY: vet
 vet: need-go

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
@@ -130,6 +131,9 @@ func sabotagesOfPods() []sabotage {
 		{"a container has no limit of memory", "containers write nowhere but in volumes, and are bounded", func(b *broken) {
 			delete(b.container().Resources.Limits, corev1.ResourceMemory)
 		}, "memory"},
+		{"a container requests more than it may have", "containers write nowhere but in volumes, and are bounded", func(b *broken) {
+			b.container().Resources.Requests[corev1.ResourceEphemeralStorage] = resource.MustParse("1Ti")
+		}, "more ephemeral-storage"},
 		{"an image's tag moves", "containers write nowhere but in volumes, and are bounded", func(b *broken) {
 			b.container().Image = "registry.example.org:5000/noteworks/note"
 		}, "tomorrow"},
@@ -292,14 +296,24 @@ func everything() map[string]any {
 	}
 }
 
+func (r *release) copied() *release {
+	copied := *r
+	copied.objects = nil
+	for _, o := range r.objects {
+		copied.objects = append(copied.objects, object{o.template, o.DeepCopyObject()})
+	}
+	return &copied
+}
+
 func TestEachRuleFindsWhatBreaksIt(t *testing.T) {
 	t.Parallel()
+	good := rendered(t, install{values: everything()})
 	tried := map[string]bool{"the API's types take every document, strictly": true} // TestDocumentsAreReadStrictly
 	for _, s := range sabotages() {
 		tried[s.breaks] = true
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			b := &broken{rendered(t, install{values: everything()}), t}
+			b := &broken{good.copied(), t}
 			i := slices.IndexFunc(rules(), func(r rule) bool { return r.says == s.breaks })
 			if i < 0 {
 				t.Fatalf("there is no rule %q", s.breaks)

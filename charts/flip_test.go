@@ -27,11 +27,12 @@ func (f flip) values() map[string]any {
 	return values
 }
 
-// company sets what a table says of the flip, or of any other value of the same key.
+// company sets what a table says of the flip, of any other value of its key, or of the key in any chart.
 func (f flip) company(values map[string]any, table map[string]map[string]any) {
-	for _, entry := range []string{f.chart + ": " + f.String(), f.chart + ": " + strings.Join(f.path, ".")} {
-		for path, to := range table[entry] {
-			set(values, strings.Split(path, "."), to)
+	path := strings.Join(f.path, ".")
+	for _, entry := range []string{f.chart + ": " + f.String(), f.chart + ": " + path, path} {
+		for other, to := range table[entry] {
+			set(values, strings.Split(other, "."), to)
 		}
 	}
 }
@@ -98,7 +99,11 @@ func flips(t *testing.T, chart string) []flip {
 // alongside says which values of a chart need others of it beside them.
 func alongside() map[string]map[string]any {
 	return map[string]map[string]any{
-		"noteworks: jaeger.enabled is false": {"global.tracing.endpoint": "http://collector.example.org:4318"},
+		"resources.requests.ephemeral-storage": {"resources.limits.ephemeral-storage": "1Gi"},
+		"resources.requests.memory":            {"resources.limits.memory": "1Gi"},
+		"resources.limits.memory":              {"resources.requests.memory": "64Mi"},
+		"resources.limits.ephemeral-storage":   {"resources.requests.ephemeral-storage": "16Mi"},
+		"noteworks: jaeger.enabled is false":   {"global.tracing.endpoint": "http://collector.example.org:4318"},
 		"noteworks: nats.enabled is false": {
 			"global.nats.url": "nats://nats.example.org:4222", "user.nats.existingSecret": "a", "note.nats.existingSecret": "b", "gateway.nats.existingSecret": "c",
 		},
@@ -136,10 +141,14 @@ func beyond() map[string]map[string]any {
 
 // choices are values that say: this I do not want. The rules they end hold everywhere else.
 func choices(f flip) []string {
-	return map[string][]string{
-		"networkPolicy.enabled is false":          {"network policies state real edges, at both ends"},
+	edges := []string{"network policies state real edges, at both ends"}
+	table := map[string][]string{
+		"networkPolicy.enabled is false":          edges,
 		"podDisruptionBudget.maxUnavailable is 0": {"disruption budgets protect and do not block"},
-	}[f.String()]
+		// Who asks somebody else is still let in where it would have asked.
+		"upstreams.user": edges, "upstreams.userRpc": edges, "upstreams.note": edges, "user.rpcUrl": edges, "note.rpcUrl": edges,
+	}
+	return slices.Concat(table[f.String()], table[strings.Join(f.path, ".")])
 }
 
 // simple says whether a flip needs nothing else and goes with any flip of another chart.

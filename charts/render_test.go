@@ -212,27 +212,28 @@ func copied(values map[string]any) map[string]any {
 	return runtime.DeepCopyJSON(values)
 }
 
-// A cluster is what Helm's lookup asks.
+// A cluster is what Helm's lookup asks. Most renderings never do.
 type cluster struct {
-	scheme *runtime.Scheme
-	client dynamic.Interface
+	client func() dynamic.Interface
 }
 
 func clusterOf(scheme *runtime.Scheme, objects []object) cluster {
-	here := make([]runtime.Object, len(objects))
-	for i, o := range objects {
-		here[i] = o.Object
-	}
-	return cluster{scheme, fake.NewSimpleDynamicClient(scheme, here...)}
+	return cluster{sync.OnceValue(func() dynamic.Interface {
+		here := make([]runtime.Object, len(objects))
+		for i, o := range objects {
+			here[i] = o.Object
+		}
+		return fake.NewSimpleDynamicClient(scheme, here...)
+	})}
 }
 
 func (c cluster) GetClientFor(apiVersion, kind string) (dynamic.NamespaceableResourceInterface, bool, error) {
 	kinds := schema.FromAPIVersionAndKind(apiVersion, kind)
-	if !c.scheme.Recognizes(kinds) {
+	if !types().Recognizes(kinds) {
 		return nil, false, fmt.Errorf("no such kind: %s", kinds)
 	}
 	plural, _ := meta.UnsafeGuessKindToResource(kinds)
-	return c.client.Resource(plural), true, nil
+	return c.client().Resource(plural), true, nil
 }
 
 var _ engine.ClientProvider = cluster{}

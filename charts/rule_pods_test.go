@@ -87,8 +87,11 @@ func unconfinedContainers(r *release) []string {
 					fault("container %s requests no %s", c.Name, bound)
 				case bound == corev1.ResourceMemory && limit.IsZero():
 					fault("container %s has no limit of %s", c.Name, bound)
-				case !limit.IsZero() && limit.Cmp(request) < 0:
-					fault("container %s requests more %s than its limit", c.Name, bound)
+				}
+			}
+			for resource, request := range c.Resources.Requests {
+				if limit, bounded := c.Resources.Limits[resource]; bounded && limit.Cmp(request) < 0 {
+					fault("container %s requests more %s than its limit", c.Name, resource)
 				}
 			}
 			if _, version, found := strings.Cut(c.Image[strings.LastIndex(c.Image, "/")+1:], ":"); !found || version == "" || version == "latest" {

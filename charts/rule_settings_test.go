@@ -78,15 +78,17 @@ func listens(r *release, name, port string) bool {
 // unknownSettings finds variables of our own programs that nothing in their source reads: a service ignores what it does not know, so a
 // misspelt setting would never be missed.
 func unknownSettings(r *release) []string {
+	runtimes := []string{"POD_NAME", "GOMEMLIMIT", "GOMAXPROCS"} // Go's, and what other variables are made of
 	return faultsOf(r, func(w workload, fault func(string, ...any)) {
 		program := component(w)
 		read, ours := settings()[program]
 		if !ours {
 			return
 		}
+		read = slices.Concat(read, runtimes)
 		for _, c := range w.containers() {
 			for _, e := range c.Env {
-				if !slices.Contains(read, strings.TrimSuffix(e.Name, "_FILE")) && !slices.Contains([]string{"POD_NAME", "GOMEMLIMIT", "GOMAXPROCS", "GOGC", "EXAMPLE"}, e.Name) {
+				if !slices.Contains(read, e.Name) && !slices.Contains(read, strings.TrimSuffix(e.Name, "_FILE")) {
 					fault("container %s sets %s, which %s does not read", c.Name, e.Name, program)
 				}
 			}
