@@ -96,9 +96,9 @@ test-go: $(POSTGRES) web/dist/index.html ## Go tests on real servers: PKG=./serv
 
 # A part of test-go, which is all that somebody who changes a chart has to wait for.
 .PHONY: test-charts
-test-charts: need-go ## The charts: every profile and every value, rendered and held against the API: CASE=user.replicas
+test-charts: need-go ## The charts: every profile and every value, rendered and held against the API: RUN=Each/each/user/replicas
 	@$(say) 'chart tests'
-	@go test ./charts $(if $(CASE),-run '/$(CASE)')
+	@go test ./charts $(if $(RUN),-v -run '$(RUN)')
 
 .PHONY: test-images
 test-images: need-go ## How images are made: built twice and compared, pushed to a registry of the test's own
