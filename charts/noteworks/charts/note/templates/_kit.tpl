@@ -342,13 +342,27 @@ Rules of NetworkPolicies. Names are resolved by whatever serves DNS, on the node
 {{- end }}
 {{- end -}}
 
+{{/* kit.toURL "http://other.example.org:8082": any address, at that port. */}}
+{{- define "kit.toURL" -}}
+{{- $url := urlParse . -}}
+- ports:
+    - {port: {{ (split ":" $url.host)._1 | default (get (dict "http" 80 "https" 443 "nats" 4222 "tls" 4222) $url.scheme) }}, protocol: TCP}
+{{- end -}}
+
+{{/* kit.toService (list $ .Values.note.rpcUrl "note" 8082): another chart's pods of this release, and any address when a URL is given. */}}
+{{- define "kit.toService" -}}
+{{- include "kit.toPeer" (list (index . 0) (index . 2) (index . 3)) -}}
+{{- with index . 1 }}
+{{ include "kit.toURL" . }}
+{{- end -}}
+{{- end -}}
+
 {{/* Where a service sends events and spans: to the release's own pods, or to any address when it is told of another. */}}
 {{- define "kit.egressNATS" -}}
 {{- $global := .Values.global | default dict -}}
 {{- $nats := $global.nats | default dict -}}
 {{- if $nats.url }}
-- ports:
-    - {port: {{ (split ":" (urlParse (first (splitList "," $nats.url))).host)._1 | default 4222 }}, protocol: TCP}
+{{ include "kit.toURL" (first (splitList "," $nats.url)) }}
 {{- else }}
 {{ include "kit.toPeer" (list . "nats" 4222) }}
 {{- end }}
@@ -358,9 +372,7 @@ Rules of NetworkPolicies. Names are resolved by whatever serves DNS, on the node
 {{- $global := .Values.global | default dict -}}
 {{- $tracing := $global.tracing | default dict -}}
 {{- if and $tracing.enabled $tracing.endpoint }}
-{{- $url := urlParse $tracing.endpoint }}
-- ports:
-    - {port: {{ (split ":" $url.host)._1 | default (ternary 443 80 (eq $url.scheme "https")) }}, protocol: TCP}
+{{ include "kit.toURL" $tracing.endpoint }}
 {{- else if $tracing.enabled }}
 {{ include "kit.toPeer" (list . "jaeger" 4318) }}
 {{- end }}
@@ -458,7 +470,7 @@ a letter and has letters and digits only, so it needs quotes nowhere. The same w
 {{- $memo := printf "%s/%s" $secret $key -}}
 {{- if not (hasKey $.Values "kitSecrets") }}{{ $_ := set $.Values "kitSecrets" dict }}{{ end -}}
 {{- if not (hasKey $.Values.kitSecrets $memo) -}}
-{{- $have := get ((lookup "v1" "Secret" $.Release.Namespace $secret).data | default dict) $key -}}
+{{- $have := get (get (lookup "v1" "Secret" $.Release.Namespace $secret) "data" | default dict) $key -}}
 {{- $_ := set $.Values.kitSecrets $memo (ternary (b64dec (toString $have)) (printf "n%s" (randAlphaNum 31)) (not (empty $have))) -}}
 {{- end -}}
 {{- get $.Values.kitSecrets $memo -}}
