@@ -27,6 +27,8 @@ type Result struct {
 	Writes, Unanswered, Sockets int
 	// Outage is the longest time from one acknowledged write to the next.
 	Outage time.Duration
+	// Trouble is why the first change without an answer had none, and when.
+	Trouble string
 }
 
 // Work begins a shift with a change every so often. It ends by End, which must be called.
@@ -104,7 +106,9 @@ func (s *Shift) write(ctx context.Context, every time.Duration) error {
 			_ = pause(ctx, every-time.Since(began))
 			continue
 		}
-		s.result.Unanswered++
+		if s.result.Unanswered++; s.result.Trouble == "" {
+			s.result.Trouble = fmt.Sprintf("%s: %v", began.Format("15:04:05.000"), err)
+		}
 		if err := s.settle(ctx); err != nil {
 			return err
 		}

@@ -3,9 +3,12 @@
 package e2e
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect"
 	"github.com/google/uuid"
@@ -60,6 +63,41 @@ func TestTheInternalPortTakesOnlyTokensMadeForItOfAServiceThatMayCall(t *testing
 			requireAnswer(t, s.askNote(t, c.token), c.accepted)
 		})
 	}
+}
+
+// On a cluster whose network enforces policies the pod does not even get a connection.
+func TestAPodWithoutATokenIsRefusedByTheInternalPort(t *testing.T) {
+	s := sharedStack(t)
+	servers, err := s.pods(t.Context(), "postgres")
+	must(t, err)
+	shell := servers[0].Spec.Containers[0]
+	const ask = `exec 3<>/dev/tcp/%s/8082 || { echo "no connection"; exit 0; }
+printf 'POST /user.v1.DirectoryService/GetPerson HTTP/1.1\r\nHost: user\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}' >&3
+head -1 <&3`
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "stranger"},
+		Spec: corev1.PodSpec{
+			RestartPolicy: corev1.RestartPolicyNever, AutomountServiceAccountToken: ptr.To(false), SecurityContext: servers[0].Spec.SecurityContext,
+			Containers: []corev1.Container{{
+				Name: "ask", Image: shell.Image, ImagePullPolicy: shell.ImagePullPolicy, SecurityContext: shell.SecurityContext,
+				Command: []string{"timeout", "20", "bash", "-c", fmt.Sprintf(ask, s.name("user"))},
+			}},
+		},
+	}
+	_, err = s.kube.CoreV1().Pods(s.namespace).Create(t.Context(), pod, metav1.CreateOptions{})
+	must(t, err)
+	t.Cleanup(func() {
+		_ = s.kube.CoreV1().Pods(s.namespace).Delete(s.ctx, pod.Name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)})
+	})
+	eventually(t, time.Minute, "the pod is refused", func(ctx context.Context) error {
+		for _, refusal := range []string{"401", "no connection"} {
+			if line, ok := s.logbook.find(pod.Name, refusal); ok {
+				t.Log(line)
+				return nil
+			}
+		}
+		return errors.New("it has not said so: " + s.logbook.text(pod.Name))
+	})
 }
 
 // requireAnswer tells what is refused at the door from what is let in, whatever it is answered there.

@@ -62,7 +62,7 @@ func TestNATSMayLoseItsVolumeWhilePeopleWriteAndNothingIsLostOrDoubled(t *testin
 	must(t, s.settled(t))
 	for _, result := range shifts.end(t) {
 		if result.Unanswered > 0 {
-			t.Errorf("without NATS %d changes were not answered: writes do not need it", result.Unanswered)
+			t.Errorf("without NATS %d changes were not answered, though writes do not need it, first %s", result.Unanswered, result.Trouble)
 		}
 	}
 }

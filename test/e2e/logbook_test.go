@@ -119,6 +119,34 @@ func (b *logbook) find(pod string, words ...string) (line string, ok bool) {
 	return "", false
 }
 
+// text is all that a pod has logged.
+func (b *logbook) text(pod string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var lines []string
+	for _, sheet := range b.pages {
+		if sheet.pod == pod {
+			lines = append(lines, sheet.lines...)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// errors are the lines that tell of a mistake in one of the services; whatever happens to a stack, there should be none.
+func (b *logbook) errors() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var found []string
+	for _, sheet := range b.pages {
+		for _, line := range sheet.lines {
+			if strings.Contains(line, `"level":"ERROR"`) || strings.HasPrefix(line, "panic:") || strings.Contains(line, "DATA RACE") {
+				found = append(found, sheet.pod+": "+line)
+			}
+		}
+	}
+	return found
+}
+
 // longestLine is how much of a line a report shows.
 const longestLine = 400
 

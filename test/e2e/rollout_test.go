@@ -17,8 +17,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// rolloutRequests is how many requests the rollouts have to survive.
-const rolloutRequests = 10_000
+// rolloutRequests is how many requests the rollouts have to survive, each about as many.
+const (
+	rolloutRequests = 10_000
+	rollouts        = 5
+)
 
 func TestAnUpgradeAndARolloutOfEachServiceFailNoneOf10000Requests(t *testing.T) {
 	s := sharedStack(t)
@@ -29,10 +32,14 @@ func TestAnUpgradeAndARolloutOfEachServiceFailNoneOf10000Requests(t *testing.T) 
 		began, before := time.Now(), load.requests.Load()
 		must(t, roll())
 		s.requireRolledOut(t, "user", "note", "gateway")
-		load.reach(t, before+rolloutRequests/4)
+		load.reach(t, before+rolloutRequests/rollouts)
 		t.Logf("%-30s %6v, %5d requests, %d failed so far", name, time.Since(began).Round(time.Second), load.requests.Load()-before, load.failed.Load())
 	}
 	step("helm upgrade to "+nextTag(), func() error { return s.upgrade("--wait", "--set", "global.imageTag="+nextTag()) })
+	for _, chart := range []string{"user", "note", "gateway"} {
+		s.requireTag(t, chart, nextTag(), true)
+	}
+	step("helm rollback", func() error { _, err := s.helm("rollback", release, "--wait", "--timeout", "4m"); return err })
 	for _, chart := range []string{"user", "note", "gateway"} {
 		step("rollout restart of "+chart, func() error { return s.restart(t.Context(), chart) })
 	}
@@ -43,16 +50,22 @@ func TestAnUpgradeAndARolloutOfEachServiceFailNoneOf10000Requests(t *testing.T) 
 	served(t)
 	for _, result := range shifts.end(t) {
 		if result.Unanswered > 0 {
-			t.Errorf("%d changes of a desk were not answered at once", result.Unanswered)
+			t.Errorf("%d changes of a desk were not answered at once, first %s", result.Unanswered, result.Trouble)
 		}
 	}
 	for _, chart := range []string{"user", "note", "gateway"} {
-		pods, err := s.pods(t.Context(), chart)
-		must(t, err)
-		for _, p := range pods {
-			if image := p.Spec.Containers[0].Image; !strings.HasSuffix(image, ":"+nextTag()) {
-				t.Errorf("after the upgrade %s runs %s", p.Name, image)
-			}
+		s.requireTag(t, chart, nextTag(), false)
+	}
+}
+
+// requireTag says whether a chart's pods should run the images of the tag.
+func (s *stack) requireTag(t *testing.T, chart, tag string, should bool) {
+	t.Helper()
+	pods, err := s.pods(t.Context(), chart)
+	must(t, err)
+	for _, p := range pods {
+		if image := p.Spec.Containers[0].Image; strings.HasSuffix(image, ":"+tag) != should {
+			t.Errorf("%s runs %s", p.Name, image)
 		}
 	}
 }

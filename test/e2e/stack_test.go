@@ -120,22 +120,26 @@ func newStack() (*stack, error) {
 	return s, nil
 }
 
-// remove deletes the namespace; E2E_KEEP=1 leaves it for a look.
+// remove deletes the namespace, which E2E_KEEP=1 leaves for a look, and says what the logs hold that they should not.
 func (s *stack) remove() error {
 	s.end()
 	s.logbook.close()
+	var wrong error
+	if lines := s.logbook.errors(); len(lines) > 0 {
+		wrong = fmt.Errorf("unexpected lines in the logs of %s:\n%s", s.namespace, strings.Join(lines, "\n"))
+	}
 	for _, l := range s.listener {
 		l.Close()
 	}
 	s.tunnels.Close()
 	if os.Getenv("E2E_KEEP") != "" {
 		fmt.Printf("kept: namespace %s\n", s.namespace)
-		return nil
+		return wrong
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
 	defer cancel()
 	if err := s.kube.CoreV1().Namespaces().Delete(ctx, s.namespace, metav1.DeleteOptions{}); err != nil {
-		return err
+		return errors.Join(wrong, err)
 	}
 	_, err := within(ctx, 90*time.Second, func(ctx context.Context) error {
 		_, err := s.kube.CoreV1().Namespaces().Get(ctx, s.namespace, metav1.GetOptions{})
@@ -144,7 +148,7 @@ func (s *stack) remove() error {
 		}
 		return errors.Join(fmt.Errorf("namespace %s is still there", s.namespace), err)
 	})
-	return err
+	return errors.Join(wrong, err)
 }
 
 // name is what the chart's objects are called.
