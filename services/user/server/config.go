@@ -108,11 +108,13 @@ func (c *Config) keys() keyring.Policy {
 }
 
 func (c *Config) hashing() argon2id.Limits {
+	const plenty = 512 << 20
+	memory := program.ContainerMemory(os.DirFS("/"))
 	parallel := c.PasswordParallel
 	if parallel == 0 {
-		parallel = passwordsAtOnce(runtime.GOMAXPROCS(0), program.ContainerMemory(os.DirFS("/")))
+		parallel = passwordsAtOnce(runtime.GOMAXPROCS(0), memory)
 	}
-	return argon2id.Limits{Parallel: parallel, Queue: c.PasswordQueue}
+	return argon2id.Limits{Parallel: parallel, Queue: c.PasswordQueue, Frugal: memory > 0 && memory < plenty}
 }
 
 // passwordsAtOnce is one for each core, but no more than fit into half of the container's memory (0: unlimited): many cores and little memory are what

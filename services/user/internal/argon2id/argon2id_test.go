@@ -3,6 +3,8 @@ package argon2id_test
 import (
 	"context"
 	"errors"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -150,3 +152,28 @@ func TestAHashHidesItself(t *testing.T) {
 }
 
 func stringOf(h person.PasswordHash) string { return string([]byte(h)) }
+
+// In a container of 64 MiB there is room for the memory of two hashes, and not for what others left behind.
+func TestAFrugalHasherLeavesNothingBehind(t *testing.T) { //nolint:paralleltest // it measures the process
+	working := make([]byte, 64<<20) // of a service at work: the collector lets garbage grow as large
+	defer runtime.KeepAlive(working)
+	grown := func(frugal bool) uint64 {
+		h := argon2id.New(argon2id.Default(), argon2id.Limits{Parallel: 1, Frugal: frugal})
+		var before, after runtime.MemStats
+		debug.FreeOSMemory()
+		runtime.ReadMemStats(&before)
+		var most uint64
+		for range 8 {
+			if _, err := h.Hash(t.Context(), "the owl of minerva"); err != nil {
+				t.Fatal(err)
+			}
+			runtime.ReadMemStats(&after)
+			most = max(most, after.HeapInuse-min(before.HeapInuse, after.HeapInuse))
+		}
+		return most >> 20
+	}
+	frugal, usual := grown(true), grown(false)
+	if frugal > 25 || usual <= frugal {
+		t.Errorf("%d MiB are in use after a hash, and %d if nothing is done about it", frugal, usual)
+	}
+}
