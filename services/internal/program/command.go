@@ -134,13 +134,7 @@ func Migrate(name string, migrations ...fs.FS) Command {
 
 // migration is the settings of Migrate.
 type migration struct {
+	// Owner is required here and not where a service serves. It is Database.MigrateURL.
+	Owner    config.Secret `env:"MIGRATE_DATABASE_URL,required" should:"the owner's role: postgres://owner:password@host/database"`
 	Database pg.Config
-}
-
-// Validate requires what serving does not need. config.Load asks it.
-func (m *migration) Validate() error {
-	if m.Database.MigrateURL == "" {
-		return &config.SettingError{Name: "MIGRATE_DATABASE_URL", Problem: "is not set", Should: "the owner's role: postgres://owner:password@host/database"}
-	}
-	return nil
 }

@@ -113,9 +113,14 @@ func TestMigrateWaitsForItsDatabaseSaysSoOnceAndIsDone(t *testing.T) {
 
 func TestMigrateNeedsTheOwnersURL(t *testing.T) {
 	t.Parallel()
-	err := program.Migrate("note").Run(t.Context(), config.Map(map[string]string{"DATABASE_URL": "postgres://a:hush@localhost/b"}), io.Discard)
-	if err == nil || !strings.Contains(err.Error(), "MIGRATE_DATABASE_URL is not set") || strings.Contains(err.Error(), "hush") {
-		t.Errorf("%v", err)
+	for _, set := range []map[string]string{{"DATABASE_URL": "postgres://a:hush@localhost/b"}, {}, {"DATABASE_URL": "postgres://a:hush@localhost/b", "MIGRATE_DATABASE_URL": ""}} {
+		err := program.Migrate("note").Run(t.Context(), config.Map(set), io.Discard)
+		if err == nil || !strings.Contains(err.Error(), "MIGRATE_DATABASE_URL is ") || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%v: %v", set, err)
+		}
+		if len(set) == 0 && !strings.Contains(err.Error(), "\n  DATABASE_URL is not set") {
+			t.Errorf("not all is said together: %v", err)
+		}
 	}
 }
 
