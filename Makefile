@@ -233,6 +233,7 @@ fmt: $(TOOLS)/golangci-lint $(TOOLS)/buf ## Format Go and protobuf files
 
 .PHONY: tools
 tools: $(TOOLS)/buf $(TOOLS)/oapi-codegen $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-connect-go $(TOOLS)/golangci-lint $(TOOLS)/helm $(POSTGRES) ## Build and fetch all tools into ignored folders
+	@cd tools/kubescore && go tool -n kube-score >/dev/null # the chart tests run it from Go's cache
 
 $(TOOLS)/buf: tools/gen/go.sum
 	@$(say) 'building buf'

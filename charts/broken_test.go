@@ -191,6 +191,12 @@ func sabotagesOfReferences() []sabotage {
 			password := secretData(b.release)["noteworks-nats-note"]["password"]
 			b.container().Env = append(b.container().Env, corev1.EnvVar{Name: "P", Value: "a:" + password})
 		}, "Deployment noteworks-note"},
+		{"a dashboard is no JSON", "configuration files are well formed", func(b *broken) {
+			all[*corev1.ConfigMap](b.release)[0].Data["dashboard.json"] = "{"
+		}, "dashboard.json"},
+		{"NATS cannot read its configuration", "configuration files are well formed", func(b *broken) {
+			pick[*corev1.ConfigMap](b, "noteworks-nats").Data["nats.conf"] = "jetstream {\n  store_dir: /data\n"
+		}, "nats.conf"},
 		{"the notes show a password", "what is secret stands in Secrets only", func(b *broken) {
 			b.notes = secretData(b.release)["noteworks-nats-note"]["password"]
 		}, "notes"},

@@ -195,11 +195,17 @@ func TestEachValueChangedStillMakesAGoodRelease(t *testing.T) {
 	var made sync.Map
 	t.Run("each", func(t *testing.T) {
 		for _, chart := range chartFolders(t) {
+			before := immutable(t, rendered(t, install{chart: chart}))
 			for _, f := range flips(t, chart) {
 				t.Run(f.chart+"/"+f.String(), func(t *testing.T) {
 					t.Parallel()
 					r := rendered(t, install{chart: chart, values: f.values()})
 					obey(t, r, choices(f)...)
+					if !firstOnly(f) && !f.renames() {
+						for _, why := range frozen(before, immutable(t, r)) {
+							t.Errorf("an upgrade could not say so: %s", why)
+						}
+					}
 					if len(choices(f)) == 0 {
 						made.Store(t.Name(), r)
 					}

@@ -46,6 +46,7 @@ func rules() []rule {
 		{"monitors find what they watch", falseMonitors},
 		{"addresses lead to services", falseAddresses},
 		{"settings are ones that the program reads", unknownSettings},
+		{"configuration files are well formed", malformedFiles},
 		{"what is secret stands in Secrets only", leakedSecrets},
 	}
 }
