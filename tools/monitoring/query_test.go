@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -25,7 +26,7 @@ func faults(query string, known map[string]metric) []string {
 			continue
 		}
 		for _, matcher := range asked.LabelMatchers {
-			if matcher.Name != labels.MetricName && !has(m, matcher.Name) {
+			if matcher.Name != model.MetricNameLabel && !has(m, matcher.Name) {
 				found = append(found, fmt.Sprintf("%s has no label %s", asked.Name, matcher.Name))
 			}
 		}
