@@ -2,6 +2,7 @@ package balance
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -32,12 +33,26 @@ func hold(r *http.Request) *heldBody {
 	}
 	b := &heldBody{body: r.Body, holding: true}
 	if r.ContentLength > 0 && r.ContentLength <= replayable {
-		kept := make([]byte, r.ContentLength)
-		n, err := io.ReadFull(r.Body, kept)
-		b.kept, b.read = kept[:n], n > 0
-		b.finished(err)
+		b.keep(r.Context(), make([]byte, r.ContentLength))
 	}
 	return b
+}
+
+// keep reads all of the body into kept, unless ctx ends first: a Read cannot be interrupted, but whoever owns the body ends it soon after the request.
+func (b *heldBody) keep(ctx context.Context, kept []byte) {
+	read := make(chan error, 1)
+	go func() {
+		_, err := io.ReadFull(b.body, kept)
+		read <- err
+	}()
+	b.read = true
+	select {
+	case err := <-read:
+		b.kept = kept
+		b.finished(err)
+	case <-ctx.Done():
+		b.finished(ctx.Err())
+	}
 }
 
 // put gives r the body, as often as it is asked for if it is short.

@@ -2,6 +2,7 @@ package balance_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -236,6 +237,37 @@ func TestAShortBodyIsSentAgainWhenThatIsAsGoodAsOnce(t *testing.T) {
 		if c.again != (err == nil && strings.HasPrefix(got, body)) || c.again != (calls.Load() == 2) {
 			t.Errorf("%s of %d bytes, key %q: %d calls, %v", c.method, c.length, c.key, calls.Load(), err)
 		}
+	}
+}
+
+// stuck is a body that never comes, whatever ends.
+type stuck struct{ end <-chan struct{} }
+
+func (s stuck) Read([]byte) (int, error) {
+	<-s.end
+	return 0, io.ErrUnexpectedEOF
+}
+
+func TestAShortBodyThatDoesNotComeEndsWithTheDeadlineAndBlamesNobodyElse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, http.HandlerFunc(whoami), "127.0.0.1")
+	end := make(chan struct{})
+	defer close(end)
+	for range 12 {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		r, err := http.NewRequestWithContext(ctx, http.MethodPatch, "http://team.example/", stuck{end})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.ContentLength = 100
+		began := time.Now()
+		if _, err := w.sendRequest(r); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 5*time.Second {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+		cancel()
+	}
+	if got, err := w.send(t, http.MethodGet, nil); got != "127.0.0.1" || err != nil {
+		t.Errorf("others are shut out: %q, %v", got, err)
 	}
 }
 
