@@ -222,6 +222,7 @@ func TestADatabaseThatIsAwayIsSaidSoAtOnceAndComesBack(t *testing.T) {
 	w.db.Server.Thaw()
 	back()
 	w.db.Server.Kill()
+	w.eventually("the connections that were open to be gone, too", func() bool { return read().status != http.StatusOK })
 	away()
 	if err := w.db.Server.Restart(t.Context()); err != nil {
 		t.Fatal(err)
