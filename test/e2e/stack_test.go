@@ -20,6 +20,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"noteworks.dev/test/client"
 	"noteworks.dev/test/e2e/forward"
@@ -136,12 +137,17 @@ func (s *stack) remove() error {
 		fmt.Printf("kept: namespace %s\n", s.namespace)
 		return wrong
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	const patience = 3 * time.Minute
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := s.kube.CoreV1().Namespaces().Delete(ctx, s.namespace, metav1.DeleteOptions{}); err != nil {
 		return errors.Join(wrong, err)
 	}
-	_, err := within(ctx, 90*time.Second, func(ctx context.Context) error {
+	// Nobody is there any more to say good-bye to.
+	if err := s.kube.CoreV1().Pods(s.namespace).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](1)}, metav1.ListOptions{}); err != nil {
+		return errors.Join(wrong, err)
+	}
+	_, err := within(ctx, patience, func(ctx context.Context) error {
 		_, err := s.kube.CoreV1().Namespaces().Get(ctx, s.namespace, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return nil
