@@ -130,13 +130,26 @@ func TestARowThatStaysLockedKeepsNobodyElseWaiting(t *testing.T) {
 	w.Exec(t, "insert into things (workspace_id, name) values ($1, 'a'), ($1, 'b')", here)
 	db := w.Open(t, impatient(w), telemetry.Discard())
 	defer db.Close()
-	locked, release := make(chan struct{}), make(chan struct{})
+	release := lockRow(t, w, "a")
+	requireUnavailable(t, "locked row", func() error {
+		return db.InWorkspace(t.Context(), here, func(tx *gorm.DB) error { return touch(tx, "a") })
+	})
+	if err := db.InWorkspace(t.Context(), here, func(tx *gorm.DB) error { return touch(tx, "b") }); err != nil {
+		t.Errorf("another row: %v", err)
+	}
+	release()
+}
+
+// lockRow holds a row until release is called.
+func lockRow(t *testing.T, w *pgtest.World, name string) (release func()) {
+	t.Helper()
+	locked, free := make(chan struct{}), make(chan struct{})
 	var holder sync.WaitGroup
 	holder.Go(func() {
 		err := w.DB.InWorkspace(t.Context(), here, func(tx *gorm.DB) error {
-			err := touch(tx, "a")
+			err := touch(tx, name)
 			close(locked)
-			<-release
+			<-free
 			return err
 		})
 		if err != nil {
@@ -144,14 +157,10 @@ func TestARowThatStaysLockedKeepsNobodyElseWaiting(t *testing.T) {
 		}
 	})
 	<-locked
-	requireUnavailable(t, "locked row", func() error {
-		return db.InWorkspace(t.Context(), here, func(tx *gorm.DB) error { return touch(tx, "a") })
-	})
-	if err := db.InWorkspace(t.Context(), here, func(tx *gorm.DB) error { return touch(tx, "b") }); err != nil {
-		t.Errorf("another row: %v", err)
+	return func() {
+		close(free)
+		holder.Wait()
 	}
-	close(release)
-	holder.Wait()
 }
 
 // occupy holds n connections until release is called.

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"gorm.io/gorm"
 
 	"noteworks.dev/services/internal/errs"
 	"noteworks.dev/services/internal/pg"
@@ -142,20 +140,9 @@ func TestAnExchangeThatReadTooOldAThingReadsAgain(t *testing.T) {
 func TestAMigrationUnderAnExchangeIsNotNoticed(t *testing.T) {
 	t.Parallel()
 	w := pgtest.New(t, schema())
-	cfg := w.Config
-	cfg.MaxConns = 1
-	db := w.Open(t, cfg, telemetry.Discard())
-	defer db.Close()
-	run := func() error {
+	requireUnnoticed(t, w, func(db *pg.DB) error {
 		return db.Exchange(t.Context(), here, func(first *pg.First) { first.Queue("select * from things") }, func(*pg.Last) error { return nil })
-	}
-	if err := run(); err != nil {
-		t.Fatal(err)
-	}
-	w.Exec(t, "alter table things add column later text")
-	if err := run(); err != nil {
-		t.Errorf("after a column was added: %v", err)
-	}
+	})
 }
 
 func TestAnExchangeIsToldAtOnceWhenTheServerHangs(t *testing.T) {
@@ -181,20 +168,7 @@ func TestAnExchangeOverALockedRowKeepsNobodyElseWaiting(t *testing.T) {
 	w.Exec(t, "insert into things (workspace_id, name) values ($1, 'a'), ($1, 'b')", here)
 	db := w.Open(t, impatient(w), telemetry.Discard())
 	defer db.Close()
-	locked, release := make(chan struct{}), make(chan struct{})
-	var holder sync.WaitGroup
-	holder.Go(func() {
-		err := w.DB.InWorkspace(t.Context(), here, func(tx *gorm.DB) error {
-			err := touch(tx, "a")
-			close(locked)
-			<-release
-			return err
-		})
-		if err != nil {
-			t.Error(err)
-		}
-	})
-	<-locked
+	release := lockRow(t, w, "a")
 	lock := func(name string) error {
 		return db.Exchange(t.Context(), here, func(first *pg.First) {
 			first.Queue("select from things where name = $1 for update", name)
@@ -210,8 +184,7 @@ func TestAnExchangeOverALockedRowKeepsNobodyElseWaiting(t *testing.T) {
 	if err := lock("b"); err != nil {
 		t.Errorf("another row: %v", err)
 	}
-	close(release)
-	holder.Wait()
+	release()
 }
 
 func TestACallerThatLeavesCancelsItsExchange(t *testing.T) {

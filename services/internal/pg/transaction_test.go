@@ -108,20 +108,25 @@ func TestASerializationFailureIsRunAgainUntilTheBudgetIsSpent(t *testing.T) {
 func TestAMigrationUnderARunningServiceIsNotNoticed(t *testing.T) {
 	t.Parallel()
 	w := pgtest.New(t, schema())
+	requireUnnoticed(t, w, func(db *pg.DB) error {
+		return db.InWorkspace(t.Context(), here, func(tx *gorm.DB) error {
+			return tx.Exec("select * from things where name = ?", "x").Error
+		})
+	})
+}
+
+// requireUnnoticed runs read on the same connection before and after a migration changes the table under its prepared statement.
+func requireUnnoticed(t *testing.T, w *pgtest.World, read func(*pg.DB) error) {
+	t.Helper()
 	cfg := w.Config
 	cfg.MaxConns = 1
 	db := w.Open(t, cfg, telemetry.Discard())
 	defer db.Close()
-	read := func() error {
-		return db.InWorkspace(t.Context(), here, func(tx *gorm.DB) error {
-			return tx.Exec("select * from things where name = ?", "x").Error
-		})
-	}
-	if err := read(); err != nil {
+	if err := read(db); err != nil {
 		t.Fatal(err)
 	}
 	w.Exec(t, "alter table things add column later text")
-	if err := read(); err != nil {
+	if err := read(db); err != nil {
 		t.Errorf("after a column was added: %v", err)
 	}
 }
