@@ -52,6 +52,24 @@ func TestTheKitIsTheSameInEveryChart(t *testing.T) {
 	}
 }
 
+// The images that `make images` makes by default are those that the charts ask for by default.
+func TestChartsAndImagesHaveOneVersion(t *testing.T) {
+	t.Parallel()
+	makefile, err := os.ReadFile("../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{Umbrella, Umbrella + "/charts/user", Umbrella + "/charts/note", Umbrella + "/charts/gateway"} {
+		c, err := Load(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line := "\nVERSION ?= " + c.Metadata.AppVersion + "\n"; !bytes.Contains(makefile, []byte(line)) {
+			t.Errorf("the Makefile lacks %q, %s's appVersion", strings.TrimSpace(line), dir)
+		}
+	}
+}
+
 func TestAChartThatIsNotThereIsNamed(t *testing.T) {
 	t.Parallel()
 	if _, err := Load("noteworks/charts/mail"); err == nil || !strings.Contains(err.Error(), "noteworks/charts/mail") {
