@@ -168,6 +168,8 @@ func (s *Server) shutdown(ctx context.Context) error {
 	case <-s.proc.done:
 		return nil
 	case <-ctx.Done():
+		// Its children, too: one that hangs does not notice that it is an orphan.
+		signalAll(serverProcesses(s.home.cluster(), s.proc.cmd.Process.Pid), syscall.SIGKILL)
 		s.proc.signal(syscall.SIGKILL)
 		<-s.proc.done
 		return fmt.Errorf("PostgreSQL was killed, it did not stop in time: %w", context.Cause(ctx))

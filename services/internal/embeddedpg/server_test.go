@@ -161,6 +161,34 @@ func TestStopWithoutTimeKills(t *testing.T) {
 		t.Errorf("stop of a hanging server without time: %v", err)
 	}
 	s.Thaw() // of what is gone: nothing happens
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for limit := time.After(10 * time.Second); ; {
+		left := workingIn(t, s.DataDir())
+		if len(left) == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("these processes are left: %v", left)
+		}
+	}
+}
+
+// workingIn lists the processes that work in dir or below, where the system can tell.
+func workingIn(t *testing.T, dir string) (pids []string) {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*/cwd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range all {
+		if at, err := os.Readlink(link); err == nil && strings.HasPrefix(at, dir) {
+			pids = append(pids, filepath.Base(filepath.Dir(link)))
+		}
+	}
+	return pids
 }
 
 func TestTrigramsSeeChinese(t *testing.T) {
