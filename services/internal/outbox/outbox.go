@@ -103,7 +103,7 @@ type placed struct {
 // what gets lost here, because the relay is elsewhere or far behind, is only later.
 func (o *Outbox) handOver(events []placed) {
 	if !o.leading.Load() {
-		o.Wake()
+		o.bus.Ping(o.cfg.Source) // whichever replica relays
 		return
 	}
 	for _, e := range events {
@@ -116,15 +116,7 @@ func (o *Outbox) handOver(events []placed) {
 	}
 }
 
-// Wake makes the relay look now, here or in the replica that relays. What Append added is handed to it after the commit without this.
-func (o *Outbox) Wake() {
-	if !o.leading.Load() {
-		o.bus.Ping(o.cfg.Source)
-		return
-	}
-	o.wakeHere()
-}
-
+// wakeHere makes the relay of this process look now.
 func (o *Outbox) wakeHere() {
 	select {
 	case o.woken <- struct{}{}:

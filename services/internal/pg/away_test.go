@@ -67,19 +67,24 @@ func TestCallersAreToldAtOnceWhenTheServerIsDown(t *testing.T) {
 
 func TestCallersAreToldAtOnceWhenTheServerHangs(t *testing.T) {
 	t.Parallel()
+	requireToldOfAHang(t, func(db *pg.DB) error { return db.InWorkspace(t.Context(), here, nothing) })
+}
+
+// requireToldOfAHang runs work on a server that stops to answer, and later goes on.
+func requireToldOfAHang(t *testing.T, work func(*pg.DB) error) {
+	t.Helper()
 	w := pgtest.NewPrivate(t, schema())
 	db := w.Open(t, impatient(w), telemetry.Discard())
 	defer db.Close()
-	work := func() error { return db.InWorkspace(t.Context(), here, nothing) }
-	if err := work(); err != nil {
+	if err := work(db); err != nil {
 		t.Fatal(err)
 	}
 	w.Server.Freeze()
 	for range 3 {
-		requireUnavailable(t, "frozen", work)
+		requireUnavailable(t, "frozen", func() error { return work(db) })
 	}
 	w.Server.Thaw()
-	until(t, "work goes on", func() bool { return work() == nil })
+	until(t, "work goes on", func() bool { return work(db) == nil })
 }
 
 func TestCallersAreToldAtOnceWhenThePoolIsUsedUp(t *testing.T) {

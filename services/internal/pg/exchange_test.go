@@ -147,19 +147,9 @@ func TestAMigrationUnderAnExchangeIsNotNoticed(t *testing.T) {
 
 func TestAnExchangeIsToldAtOnceWhenTheServerHangs(t *testing.T) {
 	t.Parallel()
-	w := pgtest.NewPrivate(t, schema())
-	db := w.Open(t, impatient(w), telemetry.Discard())
-	defer db.Close()
-	work := func() error { return db.Exchange(t.Context(), here, asksNothing, func(*pg.Last) error { return nil }) }
-	if err := work(); err != nil {
-		t.Fatal(err)
-	}
-	w.Server.Freeze()
-	for range 3 {
-		requireUnavailable(t, "frozen", work)
-	}
-	w.Server.Thaw()
-	until(t, "work goes on", func() bool { return work() == nil })
+	requireToldOfAHang(t, func(db *pg.DB) error {
+		return db.Exchange(t.Context(), here, asksNothing, func(*pg.Last) error { return nil })
+	})
 }
 
 func TestAnExchangeOverALockedRowKeepsNobodyElseWaiting(t *testing.T) {

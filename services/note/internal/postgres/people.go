@@ -46,14 +46,6 @@ type People struct {
 // PeopleIn works in tx, which is one of workspace.
 func PeopleIn(tx *gorm.DB, workspace note.WorkspaceID) People { return People{tx, workspace} }
 
-// Known takes all that is said of a person at one version.
-func (p People) Known(person note.Person) error {
-	if err := p.Named(person.ID, person.Name, person.Version); err != nil {
-		return err
-	}
-	return p.Activated(person.ID, person.Active, person.Version)
-}
-
 // Named takes a name.
 func (p People) Named(id note.PersonID, name string, version int32) error {
 	_, err := exec(p.tx, upsertName, p.workspace, id, name, version)
