@@ -30,7 +30,11 @@ type WorkspaceApplied struct {
 	Slug        string                 `protobuf:"bytes,2,opt,name=slug,proto3" json:"slug,omitempty"`
 	Title       string                 `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
 	// Grows by one with each change; an older version never replaces a newer one.
-	Version       int32 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	Version int32 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	// The host name of its own beside that of its slug; empty for none.
+	Host string `protobuf:"bytes,5,opt,name=host,proto3" json:"host,omitempty"`
+	// Unset: open, without limits. A released workspace is suspended here.
+	Policy        *Policy `protobuf:"bytes,6,opt,name=policy,proto3" json:"policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -93,6 +97,20 @@ func (x *WorkspaceApplied) GetVersion() int32 {
 	return 0
 }
 
+func (x *WorkspaceApplied) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *WorkspaceApplied) GetPolicy() *Policy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
 // A workspace was deleted with everything in it. Consumers delete what they hold of it.
 type WorkspaceDeleted struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -142,12 +160,14 @@ var File_workspace_v1_events_proto protoreflect.FileDescriptor
 
 const file_workspace_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x19workspace/v1/events.proto\x12\fworkspace.v1\"y\n" +
+	"\x19workspace/v1/events.proto\x12\fworkspace.v1\x1a\x19workspace/v1/policy.proto\"\xbb\x01\n" +
 	"\x10WorkspaceApplied\x12!\n" +
 	"\fworkspace_id\x18\x01 \x01(\tR\vworkspaceId\x12\x12\n" +
 	"\x04slug\x18\x02 \x01(\tR\x04slug\x12\x14\n" +
 	"\x05title\x18\x03 \x01(\tR\x05title\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\x05R\aversion\"5\n" +
+	"\aversion\x18\x04 \x01(\x05R\aversion\x12\x12\n" +
+	"\x04host\x18\x05 \x01(\tR\x04host\x12,\n" +
+	"\x06policy\x18\x06 \x01(\v2\x14.workspace.v1.PolicyR\x06policy\"5\n" +
 	"\x10WorkspaceDeleted\x12!\n" +
 	"\fworkspace_id\x18\x01 \x01(\tR\vworkspaceIdB9Z7noteworks.dev/services/api/gen/workspace/v1;workspacev1b\x06proto3"
 
@@ -167,13 +187,15 @@ var file_workspace_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_workspace_v1_events_proto_goTypes = []any{
 	(*WorkspaceApplied)(nil), // 0: workspace.v1.WorkspaceApplied
 	(*WorkspaceDeleted)(nil), // 1: workspace.v1.WorkspaceDeleted
+	(*Policy)(nil),           // 2: workspace.v1.Policy
 }
 var file_workspace_v1_events_proto_depIdxs = []int32{
-	0, // [0:0] is the sub-list for method output_type
-	0, // [0:0] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	2, // 0: workspace.v1.WorkspaceApplied.policy:type_name -> workspace.v1.Policy
+	1, // [1:1] is the sub-list for method output_type
+	1, // [1:1] is the sub-list for method input_type
+	1, // [1:1] is the sub-list for extension type_name
+	1, // [1:1] is the sub-list for extension extendee
+	0, // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_workspace_v1_events_proto_init() }
@@ -181,6 +203,7 @@ func file_workspace_v1_events_proto_init() {
 	if File_workspace_v1_events_proto != nil {
 		return
 	}
+	file_workspace_v1_policy_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -26,13 +26,21 @@ const (
 
 type ApplyWorkspaceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A UUID chosen by the caller (the custom resource's UID); it never changes.
+	// A UUID chosen by the caller (the custom resource's UID); it never changes. The other procedures take it, too, also where the workspace
+	// was adopted and has an id of its own (see administrator).
 	WorkspaceId string `protobuf:"bytes,1,opt,name=workspace_id,json=workspaceId,proto3" json:"workspace_id,omitempty"`
 	// A DNS label: the first label of the workspace's host name.
 	Slug string `protobuf:"bytes,2,opt,name=slug,proto3" json:"slug,omitempty"`
 	// What people see; the slug if empty.
-	Title         string `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
-	Owner         *Owner `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
+	Title string `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
+	Owner *Owner `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
+	// One more host name, complete, that leads to the workspace; empty for none.
+	Host string `protobuf:"bytes,5,opt,name=host,proto3" json:"host,omitempty"`
+	// Whose the workspace is: an opaque name such as the custom resource's namespace; empty for nobody's. A workspace that was released is
+	// adopted by the next one of the same administrator that applies its slug; everybody else gets "slug-taken".
+	Administrator string `protobuf:"bytes,6,opt,name=administrator,proto3" json:"administrator,omitempty"`
+	// Unset: open, without limits.
+	Policy        *Policy `protobuf:"bytes,7,opt,name=policy,proto3" json:"policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -91,6 +99,27 @@ func (x *ApplyWorkspaceRequest) GetTitle() string {
 func (x *ApplyWorkspaceRequest) GetOwner() *Owner {
 	if x != nil {
 		return x.Owner
+	}
+	return nil
+}
+
+func (x *ApplyWorkspaceRequest) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *ApplyWorkspaceRequest) GetAdministrator() string {
+	if x != nil {
+		return x.Administrator
+	}
+	return ""
+}
+
+func (x *ApplyWorkspaceRequest) GetPolicy() *Policy {
+	if x != nil {
+		return x.Policy
 	}
 	return nil
 }
@@ -200,6 +229,86 @@ func (x *GetWorkspaceRequest) GetWorkspaceId() string {
 	return ""
 }
 
+type ReleaseWorkspaceRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	WorkspaceId   string                 `protobuf:"bytes,1,opt,name=workspace_id,json=workspaceId,proto3" json:"workspace_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseWorkspaceRequest) Reset() {
+	*x = ReleaseWorkspaceRequest{}
+	mi := &file_workspace_v1_workspace_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseWorkspaceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseWorkspaceRequest) ProtoMessage() {}
+
+func (x *ReleaseWorkspaceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_workspace_v1_workspace_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseWorkspaceRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseWorkspaceRequest) Descriptor() ([]byte, []int) {
+	return file_workspace_v1_workspace_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ReleaseWorkspaceRequest) GetWorkspaceId() string {
+	if x != nil {
+		return x.WorkspaceId
+	}
+	return ""
+}
+
+type ReleaseWorkspaceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseWorkspaceResponse) Reset() {
+	*x = ReleaseWorkspaceResponse{}
+	mi := &file_workspace_v1_workspace_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseWorkspaceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseWorkspaceResponse) ProtoMessage() {}
+
+func (x *ReleaseWorkspaceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_workspace_v1_workspace_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseWorkspaceResponse.ProtoReflect.Descriptor instead.
+func (*ReleaseWorkspaceResponse) Descriptor() ([]byte, []int) {
+	return file_workspace_v1_workspace_proto_rawDescGZIP(), []int{4}
+}
+
 type DeleteWorkspaceRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	WorkspaceId   string                 `protobuf:"bytes,1,opt,name=workspace_id,json=workspaceId,proto3" json:"workspace_id,omitempty"`
@@ -209,7 +318,7 @@ type DeleteWorkspaceRequest struct {
 
 func (x *DeleteWorkspaceRequest) Reset() {
 	*x = DeleteWorkspaceRequest{}
-	mi := &file_workspace_v1_workspace_proto_msgTypes[3]
+	mi := &file_workspace_v1_workspace_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -221,7 +330,7 @@ func (x *DeleteWorkspaceRequest) String() string {
 func (*DeleteWorkspaceRequest) ProtoMessage() {}
 
 func (x *DeleteWorkspaceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_workspace_v1_workspace_proto_msgTypes[3]
+	mi := &file_workspace_v1_workspace_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -234,7 +343,7 @@ func (x *DeleteWorkspaceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteWorkspaceRequest.ProtoReflect.Descriptor instead.
 func (*DeleteWorkspaceRequest) Descriptor() ([]byte, []int) {
-	return file_workspace_v1_workspace_proto_rawDescGZIP(), []int{3}
+	return file_workspace_v1_workspace_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *DeleteWorkspaceRequest) GetWorkspaceId() string {
@@ -252,7 +361,7 @@ type DeleteWorkspaceResponse struct {
 
 func (x *DeleteWorkspaceResponse) Reset() {
 	*x = DeleteWorkspaceResponse{}
-	mi := &file_workspace_v1_workspace_proto_msgTypes[4]
+	mi := &file_workspace_v1_workspace_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -264,7 +373,7 @@ func (x *DeleteWorkspaceResponse) String() string {
 func (*DeleteWorkspaceResponse) ProtoMessage() {}
 
 func (x *DeleteWorkspaceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_workspace_v1_workspace_proto_msgTypes[4]
+	mi := &file_workspace_v1_workspace_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -277,25 +386,30 @@ func (x *DeleteWorkspaceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteWorkspaceResponse.ProtoReflect.Descriptor instead.
 func (*DeleteWorkspaceResponse) Descriptor() ([]byte, []int) {
-	return file_workspace_v1_workspace_proto_rawDescGZIP(), []int{4}
+	return file_workspace_v1_workspace_proto_rawDescGZIP(), []int{6}
 }
 
 type Workspace struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	WorkspaceId   string                 `protobuf:"bytes,1,opt,name=workspace_id,json=workspaceId,proto3" json:"workspace_id,omitempty"`
-	Slug          string                 `protobuf:"bytes,2,opt,name=slug,proto3" json:"slug,omitempty"`
-	Title         string                 `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
-	OwnerId       string                 `protobuf:"bytes,4,opt,name=owner_id,json=ownerId,proto3" json:"owner_id,omitempty"`
-	Version       int32                  `protobuf:"varint,5,opt,name=version,proto3" json:"version,omitempty"`
-	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	Usage         *Usage                 `protobuf:"bytes,7,opt,name=usage,proto3" json:"usage,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the workspace is known by in tokens, events and tables. Not the id that was asked for if the workspace was adopted.
+	WorkspaceId string                 `protobuf:"bytes,1,opt,name=workspace_id,json=workspaceId,proto3" json:"workspace_id,omitempty"`
+	Slug        string                 `protobuf:"bytes,2,opt,name=slug,proto3" json:"slug,omitempty"`
+	Title       string                 `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
+	OwnerId     string                 `protobuf:"bytes,4,opt,name=owner_id,json=ownerId,proto3" json:"owner_id,omitempty"`
+	Version     int32                  `protobuf:"varint,5,opt,name=version,proto3" json:"version,omitempty"`
+	CreatedAt   *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	Usage       *Usage                 `protobuf:"bytes,7,opt,name=usage,proto3" json:"usage,omitempty"`
+	Host        string                 `protobuf:"bytes,8,opt,name=host,proto3" json:"host,omitempty"`
+	Policy      *Policy                `protobuf:"bytes,9,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Set while the workspace is released.
+	ReleasedAt    *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=released_at,json=releasedAt,proto3" json:"released_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Workspace) Reset() {
 	*x = Workspace{}
-	mi := &file_workspace_v1_workspace_proto_msgTypes[5]
+	mi := &file_workspace_v1_workspace_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -307,7 +421,7 @@ func (x *Workspace) String() string {
 func (*Workspace) ProtoMessage() {}
 
 func (x *Workspace) ProtoReflect() protoreflect.Message {
-	mi := &file_workspace_v1_workspace_proto_msgTypes[5]
+	mi := &file_workspace_v1_workspace_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -320,7 +434,7 @@ func (x *Workspace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Workspace.ProtoReflect.Descriptor instead.
 func (*Workspace) Descriptor() ([]byte, []int) {
-	return file_workspace_v1_workspace_proto_rawDescGZIP(), []int{5}
+	return file_workspace_v1_workspace_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Workspace) GetWorkspaceId() string {
@@ -372,6 +486,27 @@ func (x *Workspace) GetUsage() *Usage {
 	return nil
 }
 
+func (x *Workspace) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *Workspace) GetPolicy() *Policy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *Workspace) GetReleasedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReleasedAt
+	}
+	return nil
+}
+
 type Usage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Active people.
@@ -386,7 +521,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_workspace_v1_workspace_proto_msgTypes[6]
+	mi := &file_workspace_v1_workspace_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -398,7 +533,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_workspace_v1_workspace_proto_msgTypes[6]
+	mi := &file_workspace_v1_workspace_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -411,7 +546,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_workspace_v1_workspace_proto_rawDescGZIP(), []int{6}
+	return file_workspace_v1_workspace_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Usage) GetMembers() int32 {
@@ -446,21 +581,27 @@ var File_workspace_v1_workspace_proto protoreflect.FileDescriptor
 
 const file_workspace_v1_workspace_proto_rawDesc = "" +
 	"\n" +
-	"\x1cworkspace/v1/workspace.proto\x12\fworkspace.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x01\n" +
+	"\x1cworkspace/v1/workspace.proto\x12\fworkspace.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19workspace/v1/policy.proto\"\xf7\x01\n" +
 	"\x15ApplyWorkspaceRequest\x12!\n" +
 	"\fworkspace_id\x18\x01 \x01(\tR\vworkspaceId\x12\x12\n" +
 	"\x04slug\x18\x02 \x01(\tR\x04slug\x12\x14\n" +
 	"\x05title\x18\x03 \x01(\tR\x05title\x12)\n" +
-	"\x05owner\x18\x04 \x01(\v2\x13.workspace.v1.OwnerR\x05owner\"\\\n" +
+	"\x05owner\x18\x04 \x01(\v2\x13.workspace.v1.OwnerR\x05owner\x12\x12\n" +
+	"\x04host\x18\x05 \x01(\tR\x04host\x12$\n" +
+	"\radministrator\x18\x06 \x01(\tR\radministrator\x12,\n" +
+	"\x06policy\x18\a \x01(\v2\x14.workspace.v1.PolicyR\x06policy\"\\\n" +
 	"\x05Owner\x12\x14\n" +
 	"\x05email\x18\x01 \x01(\tR\x05email\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12)\n" +
 	"\x10initial_password\x18\x03 \x01(\tR\x0finitialPassword\"8\n" +
 	"\x13GetWorkspaceRequest\x12!\n" +
-	"\fworkspace_id\x18\x01 \x01(\tR\vworkspaceId\";\n" +
+	"\fworkspace_id\x18\x01 \x01(\tR\vworkspaceId\"<\n" +
+	"\x17ReleaseWorkspaceRequest\x12!\n" +
+	"\fworkspace_id\x18\x01 \x01(\tR\vworkspaceId\"\x1a\n" +
+	"\x18ReleaseWorkspaceResponse\";\n" +
 	"\x16DeleteWorkspaceRequest\x12!\n" +
 	"\fworkspace_id\x18\x01 \x01(\tR\vworkspaceId\"\x19\n" +
-	"\x17DeleteWorkspaceResponse\"\xf3\x01\n" +
+	"\x17DeleteWorkspaceResponse\"\xf2\x02\n" +
 	"\tWorkspace\x12!\n" +
 	"\fworkspace_id\x18\x01 \x01(\tR\vworkspaceId\x12\x12\n" +
 	"\x04slug\x18\x02 \x01(\tR\x04slug\x12\x14\n" +
@@ -469,15 +610,21 @@ const file_workspace_v1_workspace_proto_rawDesc = "" +
 	"\aversion\x18\x05 \x01(\x05R\aversion\x129\n" +
 	"\n" +
 	"created_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12)\n" +
-	"\x05usage\x18\a \x01(\v2\x13.workspace.v1.UsageR\x05usage\"~\n" +
+	"\x05usage\x18\a \x01(\v2\x13.workspace.v1.UsageR\x05usage\x12\x12\n" +
+	"\x04host\x18\b \x01(\tR\x04host\x12,\n" +
+	"\x06policy\x18\t \x01(\v2\x14.workspace.v1.PolicyR\x06policy\x12;\n" +
+	"\vreleased_at\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"releasedAt\"~\n" +
 	"\x05Usage\x12\x18\n" +
 	"\amembers\x18\x01 \x01(\x05R\amembers\x12\x14\n" +
 	"\x05notes\x18\x02 \x01(\x05R\x05notes\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12/\n" +
-	"\x05as_of\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf2\x9d\x02\n" +
+	"\x05as_of\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf2\x85\x03\n" +
 	"\x10WorkspaceService\x12S\n" +
 	"\x0eApplyWorkspace\x12#.workspace.v1.ApplyWorkspaceRequest\x1a\x17.workspace.v1.Workspace\"\x03\x90\x02\x02\x12O\n" +
-	"\fGetWorkspace\x12!.workspace.v1.GetWorkspaceRequest\x1a\x17.workspace.v1.Workspace\"\x03\x90\x02\x01\x12c\n" +
+	"\fGetWorkspace\x12!.workspace.v1.GetWorkspaceRequest\x1a\x17.workspace.v1.Workspace\"\x03\x90\x02\x01\x12f\n" +
+	"\x10ReleaseWorkspace\x12%.workspace.v1.ReleaseWorkspaceRequest\x1a&.workspace.v1.ReleaseWorkspaceResponse\"\x03\x90\x02\x02\x12c\n" +
 	"\x0fDeleteWorkspace\x12$.workspace.v1.DeleteWorkspaceRequest\x1a%.workspace.v1.DeleteWorkspaceResponse\"\x03\x90\x02\x02B9Z7noteworks.dev/services/api/gen/workspace/v1;workspacev1b\x06proto3"
 
 var (
@@ -492,33 +639,41 @@ func file_workspace_v1_workspace_proto_rawDescGZIP() []byte {
 	return file_workspace_v1_workspace_proto_rawDescData
 }
 
-var file_workspace_v1_workspace_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_workspace_v1_workspace_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_workspace_v1_workspace_proto_goTypes = []any{
-	(*ApplyWorkspaceRequest)(nil),   // 0: workspace.v1.ApplyWorkspaceRequest
-	(*Owner)(nil),                   // 1: workspace.v1.Owner
-	(*GetWorkspaceRequest)(nil),     // 2: workspace.v1.GetWorkspaceRequest
-	(*DeleteWorkspaceRequest)(nil),  // 3: workspace.v1.DeleteWorkspaceRequest
-	(*DeleteWorkspaceResponse)(nil), // 4: workspace.v1.DeleteWorkspaceResponse
-	(*Workspace)(nil),               // 5: workspace.v1.Workspace
-	(*Usage)(nil),                   // 6: workspace.v1.Usage
-	(*timestamppb.Timestamp)(nil),   // 7: google.protobuf.Timestamp
+	(*ApplyWorkspaceRequest)(nil),    // 0: workspace.v1.ApplyWorkspaceRequest
+	(*Owner)(nil),                    // 1: workspace.v1.Owner
+	(*GetWorkspaceRequest)(nil),      // 2: workspace.v1.GetWorkspaceRequest
+	(*ReleaseWorkspaceRequest)(nil),  // 3: workspace.v1.ReleaseWorkspaceRequest
+	(*ReleaseWorkspaceResponse)(nil), // 4: workspace.v1.ReleaseWorkspaceResponse
+	(*DeleteWorkspaceRequest)(nil),   // 5: workspace.v1.DeleteWorkspaceRequest
+	(*DeleteWorkspaceResponse)(nil),  // 6: workspace.v1.DeleteWorkspaceResponse
+	(*Workspace)(nil),                // 7: workspace.v1.Workspace
+	(*Usage)(nil),                    // 8: workspace.v1.Usage
+	(*Policy)(nil),                   // 9: workspace.v1.Policy
+	(*timestamppb.Timestamp)(nil),    // 10: google.protobuf.Timestamp
 }
 var file_workspace_v1_workspace_proto_depIdxs = []int32{
-	1, // 0: workspace.v1.ApplyWorkspaceRequest.owner:type_name -> workspace.v1.Owner
-	7, // 1: workspace.v1.Workspace.created_at:type_name -> google.protobuf.Timestamp
-	6, // 2: workspace.v1.Workspace.usage:type_name -> workspace.v1.Usage
-	7, // 3: workspace.v1.Usage.as_of:type_name -> google.protobuf.Timestamp
-	0, // 4: workspace.v1.WorkspaceService.ApplyWorkspace:input_type -> workspace.v1.ApplyWorkspaceRequest
-	2, // 5: workspace.v1.WorkspaceService.GetWorkspace:input_type -> workspace.v1.GetWorkspaceRequest
-	3, // 6: workspace.v1.WorkspaceService.DeleteWorkspace:input_type -> workspace.v1.DeleteWorkspaceRequest
-	5, // 7: workspace.v1.WorkspaceService.ApplyWorkspace:output_type -> workspace.v1.Workspace
-	5, // 8: workspace.v1.WorkspaceService.GetWorkspace:output_type -> workspace.v1.Workspace
-	4, // 9: workspace.v1.WorkspaceService.DeleteWorkspace:output_type -> workspace.v1.DeleteWorkspaceResponse
-	7, // [7:10] is the sub-list for method output_type
-	4, // [4:7] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	1,  // 0: workspace.v1.ApplyWorkspaceRequest.owner:type_name -> workspace.v1.Owner
+	9,  // 1: workspace.v1.ApplyWorkspaceRequest.policy:type_name -> workspace.v1.Policy
+	10, // 2: workspace.v1.Workspace.created_at:type_name -> google.protobuf.Timestamp
+	8,  // 3: workspace.v1.Workspace.usage:type_name -> workspace.v1.Usage
+	9,  // 4: workspace.v1.Workspace.policy:type_name -> workspace.v1.Policy
+	10, // 5: workspace.v1.Workspace.released_at:type_name -> google.protobuf.Timestamp
+	10, // 6: workspace.v1.Usage.as_of:type_name -> google.protobuf.Timestamp
+	0,  // 7: workspace.v1.WorkspaceService.ApplyWorkspace:input_type -> workspace.v1.ApplyWorkspaceRequest
+	2,  // 8: workspace.v1.WorkspaceService.GetWorkspace:input_type -> workspace.v1.GetWorkspaceRequest
+	3,  // 9: workspace.v1.WorkspaceService.ReleaseWorkspace:input_type -> workspace.v1.ReleaseWorkspaceRequest
+	5,  // 10: workspace.v1.WorkspaceService.DeleteWorkspace:input_type -> workspace.v1.DeleteWorkspaceRequest
+	7,  // 11: workspace.v1.WorkspaceService.ApplyWorkspace:output_type -> workspace.v1.Workspace
+	7,  // 12: workspace.v1.WorkspaceService.GetWorkspace:output_type -> workspace.v1.Workspace
+	4,  // 13: workspace.v1.WorkspaceService.ReleaseWorkspace:output_type -> workspace.v1.ReleaseWorkspaceResponse
+	6,  // 14: workspace.v1.WorkspaceService.DeleteWorkspace:output_type -> workspace.v1.DeleteWorkspaceResponse
+	11, // [11:15] is the sub-list for method output_type
+	7,  // [7:11] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_workspace_v1_workspace_proto_init() }
@@ -526,13 +681,14 @@ func file_workspace_v1_workspace_proto_init() {
 	if File_workspace_v1_workspace_proto != nil {
 		return
 	}
+	file_workspace_v1_policy_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_workspace_v1_workspace_proto_rawDesc), len(file_workspace_v1_workspace_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

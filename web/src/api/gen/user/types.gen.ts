@@ -9,9 +9,21 @@ export type Workspace = {
     slug: string;
     title: string;
     /**
-     * Whether people may sign up by themselves.
+     * Who may sign up: everybody, who is invited, or nobody.
      */
-    signUp: 'open';
+    signUp: 'open' | 'invitation' | 'closed';
+    /**
+     * If not empty, addresses of these domains only, unless invited.
+     */
+    emailDomains?: Array<string>;
+    /**
+     * Nobody comes in for the time being.
+     */
+    suspended?: boolean;
+    /**
+     * What a gateway lets through; 0 or missing: everything.
+     */
+    requestsPerMinute?: number;
 };
 
 export type Registration = {
@@ -21,6 +33,10 @@ export type Registration = {
      * Every character counts
      */
     password: string;
+    /**
+     * The code of an invitation of this address.
+     */
+    invitation?: string;
 };
 
 export type Credentials = {
@@ -57,6 +73,29 @@ export type ProfileChange = {
 
 export type UserList = {
     items: Array<User>;
+    nextCursor: string | null;
+};
+
+export type InvitationDraft = {
+    email: string;
+};
+
+export type Invitation = {
+    id: string;
+    email: string;
+    createdAt: string;
+    expiresAt: string;
+};
+
+export type InvitationWithCode = Invitation & {
+    /**
+     * For the field invitation of a registration. The app's link is /sign-up#invitation=CODE.
+     */
+    code: string;
+};
+
+export type InvitationList = {
+    items: Array<Invitation>;
     nextCursor: string | null;
 };
 
@@ -265,6 +304,92 @@ export type UpdateMeResponses = {
 };
 
 export type UpdateMeResponse = UpdateMeResponses[keyof UpdateMeResponses];
+
+export type ListInvitationsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * nextCursor of the page before. Opaque.
+         */
+        cursor?: string;
+        /**
+         * How many items a page holds.
+         */
+        limit?: number;
+    };
+    url: '/api/v1/invitations';
+};
+
+export type ListInvitationsErrors = {
+    /**
+     * The request was refused or failed.
+     */
+    default: Problem;
+};
+
+export type ListInvitationsError = ListInvitationsErrors[keyof ListInvitationsErrors];
+
+export type ListInvitationsResponses = {
+    /**
+     * One page.
+     */
+    200: InvitationList;
+};
+
+export type ListInvitationsResponse = ListInvitationsResponses[keyof ListInvitationsResponses];
+
+export type CreateInvitationData = {
+    body: InvitationDraft;
+    path?: never;
+    query?: never;
+    url: '/api/v1/invitations';
+};
+
+export type CreateInvitationErrors = {
+    /**
+     * The request was refused or failed.
+     */
+    default: Problem;
+};
+
+export type CreateInvitationError = CreateInvitationErrors[keyof CreateInvitationErrors];
+
+export type CreateInvitationResponses = {
+    /**
+     * The invitation, and once only the code that goes with it. Nothing is sent; hand the code over yourself.
+     */
+    201: InvitationWithCode;
+};
+
+export type CreateInvitationResponse = CreateInvitationResponses[keyof CreateInvitationResponses];
+
+export type DeleteInvitationData = {
+    body?: never;
+    path: {
+        invitationId: string;
+    };
+    query?: never;
+    url: '/api/v1/invitations/{invitationId}';
+};
+
+export type DeleteInvitationErrors = {
+    /**
+     * The request was refused or failed.
+     */
+    default: Problem;
+};
+
+export type DeleteInvitationError = DeleteInvitationErrors[keyof DeleteInvitationErrors];
+
+export type DeleteInvitationResponses = {
+    /**
+     * Its code is worth nothing any more.
+     */
+    204: void;
+};
+
+export type DeleteInvitationResponse = DeleteInvitationResponses[keyof DeleteInvitationResponses];
 
 export type ListUsersData = {
     body?: never;

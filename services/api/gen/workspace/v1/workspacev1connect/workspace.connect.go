@@ -40,6 +40,9 @@ const (
 	// WorkspaceServiceGetWorkspaceProcedure is the fully-qualified name of the WorkspaceService's
 	// GetWorkspace RPC.
 	WorkspaceServiceGetWorkspaceProcedure = "/workspace.v1.WorkspaceService/GetWorkspace"
+	// WorkspaceServiceReleaseWorkspaceProcedure is the fully-qualified name of the WorkspaceService's
+	// ReleaseWorkspace RPC.
+	WorkspaceServiceReleaseWorkspaceProcedure = "/workspace.v1.WorkspaceService/ReleaseWorkspace"
 	// WorkspaceServiceDeleteWorkspaceProcedure is the fully-qualified name of the WorkspaceService's
 	// DeleteWorkspace RPC.
 	WorkspaceServiceDeleteWorkspaceProcedure = "/workspace.v1.WorkspaceService/DeleteWorkspace"
@@ -47,11 +50,14 @@ const (
 
 // WorkspaceServiceClient is a client for the workspace.v1.WorkspaceService service.
 type WorkspaceServiceClient interface {
-	// Creates the workspace or makes it match. The same request again changes nothing and publishes nothing.
-	// FAILED_PRECONDITION "slug-taken" if another workspace has the slug; INVALID_ARGUMENT names the field.
+	// Creates the workspace or makes it match. The same request again changes nothing and publishes nothing. Answers with the usage, too.
+	// FAILED_PRECONDITION "slug-taken" or "host-taken" if another workspace has the slug or the host; INVALID_ARGUMENT names the field.
 	ApplyWorkspace(context.Context, *connect.Request[v1.ApplyWorkspaceRequest]) (*connect.Response[v1.Workspace], error)
 	// The workspace and what it uses. NOT_FOUND if there is none of this id.
 	GetWorkspace(context.Context, *connect.Request[v1.GetWorkspaceRequest]) (*connect.Response[v1.Workspace], error)
+	// Lets go of the workspace and keeps all that is in it: nobody comes in until its administrator applies the slug again, under this id or
+	// another. Releasing what is released or gone succeeds.
+	ReleaseWorkspace(context.Context, *connect.Request[v1.ReleaseWorkspaceRequest]) (*connect.Response[v1.ReleaseWorkspaceResponse], error)
 	// Deletes the workspace, its people and, through WorkspaceDeleted, its notes. Deleting what is gone succeeds.
 	DeleteWorkspace(context.Context, *connect.Request[v1.DeleteWorkspaceRequest]) (*connect.Response[v1.DeleteWorkspaceResponse], error)
 }
@@ -81,6 +87,13 @@ func NewWorkspaceServiceClient(httpClient connect.HTTPClient, baseURL string, op
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		releaseWorkspace: connect.NewClient[v1.ReleaseWorkspaceRequest, v1.ReleaseWorkspaceResponse](
+			httpClient,
+			baseURL+WorkspaceServiceReleaseWorkspaceProcedure,
+			connect.WithSchema(workspaceServiceMethods.ByName("ReleaseWorkspace")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
 		deleteWorkspace: connect.NewClient[v1.DeleteWorkspaceRequest, v1.DeleteWorkspaceResponse](
 			httpClient,
 			baseURL+WorkspaceServiceDeleteWorkspaceProcedure,
@@ -93,9 +106,10 @@ func NewWorkspaceServiceClient(httpClient connect.HTTPClient, baseURL string, op
 
 // workspaceServiceClient implements WorkspaceServiceClient.
 type workspaceServiceClient struct {
-	applyWorkspace  *connect.Client[v1.ApplyWorkspaceRequest, v1.Workspace]
-	getWorkspace    *connect.Client[v1.GetWorkspaceRequest, v1.Workspace]
-	deleteWorkspace *connect.Client[v1.DeleteWorkspaceRequest, v1.DeleteWorkspaceResponse]
+	applyWorkspace   *connect.Client[v1.ApplyWorkspaceRequest, v1.Workspace]
+	getWorkspace     *connect.Client[v1.GetWorkspaceRequest, v1.Workspace]
+	releaseWorkspace *connect.Client[v1.ReleaseWorkspaceRequest, v1.ReleaseWorkspaceResponse]
+	deleteWorkspace  *connect.Client[v1.DeleteWorkspaceRequest, v1.DeleteWorkspaceResponse]
 }
 
 // ApplyWorkspace calls workspace.v1.WorkspaceService.ApplyWorkspace.
@@ -108,6 +122,11 @@ func (c *workspaceServiceClient) GetWorkspace(ctx context.Context, req *connect.
 	return c.getWorkspace.CallUnary(ctx, req)
 }
 
+// ReleaseWorkspace calls workspace.v1.WorkspaceService.ReleaseWorkspace.
+func (c *workspaceServiceClient) ReleaseWorkspace(ctx context.Context, req *connect.Request[v1.ReleaseWorkspaceRequest]) (*connect.Response[v1.ReleaseWorkspaceResponse], error) {
+	return c.releaseWorkspace.CallUnary(ctx, req)
+}
+
 // DeleteWorkspace calls workspace.v1.WorkspaceService.DeleteWorkspace.
 func (c *workspaceServiceClient) DeleteWorkspace(ctx context.Context, req *connect.Request[v1.DeleteWorkspaceRequest]) (*connect.Response[v1.DeleteWorkspaceResponse], error) {
 	return c.deleteWorkspace.CallUnary(ctx, req)
@@ -115,11 +134,14 @@ func (c *workspaceServiceClient) DeleteWorkspace(ctx context.Context, req *conne
 
 // WorkspaceServiceHandler is an implementation of the workspace.v1.WorkspaceService service.
 type WorkspaceServiceHandler interface {
-	// Creates the workspace or makes it match. The same request again changes nothing and publishes nothing.
-	// FAILED_PRECONDITION "slug-taken" if another workspace has the slug; INVALID_ARGUMENT names the field.
+	// Creates the workspace or makes it match. The same request again changes nothing and publishes nothing. Answers with the usage, too.
+	// FAILED_PRECONDITION "slug-taken" or "host-taken" if another workspace has the slug or the host; INVALID_ARGUMENT names the field.
 	ApplyWorkspace(context.Context, *connect.Request[v1.ApplyWorkspaceRequest]) (*connect.Response[v1.Workspace], error)
 	// The workspace and what it uses. NOT_FOUND if there is none of this id.
 	GetWorkspace(context.Context, *connect.Request[v1.GetWorkspaceRequest]) (*connect.Response[v1.Workspace], error)
+	// Lets go of the workspace and keeps all that is in it: nobody comes in until its administrator applies the slug again, under this id or
+	// another. Releasing what is released or gone succeeds.
+	ReleaseWorkspace(context.Context, *connect.Request[v1.ReleaseWorkspaceRequest]) (*connect.Response[v1.ReleaseWorkspaceResponse], error)
 	// Deletes the workspace, its people and, through WorkspaceDeleted, its notes. Deleting what is gone succeeds.
 	DeleteWorkspace(context.Context, *connect.Request[v1.DeleteWorkspaceRequest]) (*connect.Response[v1.DeleteWorkspaceResponse], error)
 }
@@ -145,6 +167,13 @@ func NewWorkspaceServiceHandler(svc WorkspaceServiceHandler, opts ...connect.Han
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	workspaceServiceReleaseWorkspaceHandler := connect.NewUnaryHandler(
+		WorkspaceServiceReleaseWorkspaceProcedure,
+		svc.ReleaseWorkspace,
+		connect.WithSchema(workspaceServiceMethods.ByName("ReleaseWorkspace")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
 	workspaceServiceDeleteWorkspaceHandler := connect.NewUnaryHandler(
 		WorkspaceServiceDeleteWorkspaceProcedure,
 		svc.DeleteWorkspace,
@@ -158,6 +187,8 @@ func NewWorkspaceServiceHandler(svc WorkspaceServiceHandler, opts ...connect.Han
 			workspaceServiceApplyWorkspaceHandler.ServeHTTP(w, r)
 		case WorkspaceServiceGetWorkspaceProcedure:
 			workspaceServiceGetWorkspaceHandler.ServeHTTP(w, r)
+		case WorkspaceServiceReleaseWorkspaceProcedure:
+			workspaceServiceReleaseWorkspaceHandler.ServeHTTP(w, r)
 		case WorkspaceServiceDeleteWorkspaceProcedure:
 			workspaceServiceDeleteWorkspaceHandler.ServeHTTP(w, r)
 		default:
@@ -175,6 +206,10 @@ func (UnimplementedWorkspaceServiceHandler) ApplyWorkspace(context.Context, *con
 
 func (UnimplementedWorkspaceServiceHandler) GetWorkspace(context.Context, *connect.Request[v1.GetWorkspaceRequest]) (*connect.Response[v1.Workspace], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("workspace.v1.WorkspaceService.GetWorkspace is not implemented"))
+}
+
+func (UnimplementedWorkspaceServiceHandler) ReleaseWorkspace(context.Context, *connect.Request[v1.ReleaseWorkspaceRequest]) (*connect.Response[v1.ReleaseWorkspaceResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("workspace.v1.WorkspaceService.ReleaseWorkspace is not implemented"))
 }
 
 func (UnimplementedWorkspaceServiceHandler) DeleteWorkspace(context.Context, *connect.Request[v1.DeleteWorkspaceRequest]) (*connect.Response[v1.DeleteWorkspaceResponse], error) {
