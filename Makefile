@@ -43,8 +43,9 @@ up: ready ## Build and start everything: http://localhost:PORT, data in DATA; Ct
 
 .PHONY: build
 build: ready ## Build all programs into bin/, and the web app
-	@$(say) 'building user, note and gateway'
+	@$(say) 'building user, note, gateway and operator'
 	@for service in user note gateway; do go build -o bin/$$service ./services/$$service; done
+	@go build -o bin/operator ./operator
 
 # Two at a time: one waits for the network while the other computes.
 .PHONY: ready
@@ -178,7 +179,7 @@ images: need-go need-npm web/dist/index.html ## Container images, without Docker
 
 .PHONY: images-load
 images-load: images ## ... and load them into kind, or by another command: IMAGE_LOAD='ctr -n k8s.io images import'
-	@for image in $(or $(subst $(comma), ,$(IMAGES)),user note gateway); do for tag in $(or $(subst $(comma), ,$(TAG)),$(VERSION)); do \
+	@for image in $(or $(subst $(comma), ,$(IMAGES)),user note gateway operator); do for tag in $(or $(subst $(comma), ,$(TAG)),$(VERSION)); do \
 		$(say) "loading $$image:$$tag"; $(IMAGE_LOAD) dist/images/$$image-$$tag.tar; done; done
 
 ##@ Develop on Kubernetes (what Tilt calls)

@@ -15,7 +15,7 @@ func TestWrongOptionsAreRefusedWithWhatTheyShouldBe(t *testing.T) {
 	}{
 		"no version":               {nil, "-version is not set; it should be such as 0.1.0"},
 		"an unknown processor":     {[]string{"-version", "1", "-arch", "riscv64"}, `-arch has "riscv64"; it should be amd64, arm64 or both`},
-		"an unknown image":         {[]string{"-version", "1", "-images", "user,usr"}, `there is no image "usr"; there are user, note, gateway`},
+		"an unknown image":         {[]string{"-version", "1", "-images", "user,usr"}, `there is no image "usr"; there are user, note, gateway, operator`},
 		"a tag that can not be":    {[]string{"-version", "1", "-tag", "a:b"}, "can not be an image's name"},
 		"a tag with a registry":    {[]string{"-version", "1", "-tag", "x/y"}, "can not be an image's name"},
 		"a push to nowhere named":  {[]string{"-version", "1", "-push", "team"}, "registry"},

@@ -8,7 +8,7 @@ import (
 
 // Recipe is what one image is made of besides what all have in common.
 type Recipe struct {
-	// Name is the repository's last part, the program's place in the image, and its package below services.
+	// Name is the repository's last part, and the program's place in the image.
 	Name        string
 	Description string
 	Package     string
@@ -40,6 +40,12 @@ func Recipes() []Recipe {
 			Ports:       []int{8080, 8083},
 			Env:         []string{"WEB_DIR=/web"},
 			Web:         "web",
+		},
+		{
+			Name:        "operator",
+			Description: "Turns NoteWorkspace objects into workspaces of Noteworks",
+			Package:     "./operator",
+			Ports:       []int{8083},
 		},
 	}
 }
