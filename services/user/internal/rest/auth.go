@@ -27,7 +27,7 @@ func (a *API) GetWorkspace(ctx context.Context, _ userrest.GetWorkspaceRequestOb
 		return nil, err
 	}
 	return userrest.GetWorkspace200JSONResponse{
-		Id: string(found.ID), Slug: string(found.Slug), Title: found.Title, SignUp: userrest.Open,
+		Id: string(found.ID), Slug: string(found.Slug), Title: found.Title, SignUp: userrest.WorkspaceSignUpOpen,
 	}, nil
 }
 

@@ -44,6 +44,8 @@ func Mount(s *rpc.Server, workspaces *workspace.Workspaces, people *person.Peopl
 }
 
 type workspaceService struct {
+	workspacev1connect.UnimplementedWorkspaceServiceHandler // what is to come: ReleaseWorkspace
+
 	workspaces *workspace.Workspaces
 	tel        *telemetry.Telemetry
 }
