@@ -20,10 +20,10 @@ import (
 // +kubebuilder:printcolumn:name="Notes",type=integer,JSONPath=`.status.usage.notes`
 // +kubebuilder:printcolumn:name="URL",type=string,JSONPath=`.status.url`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="(has(self.spec.slug) ? self.spec.slug : self.metadata.name) == (has(oldSelf.spec.slug) ? oldSelf.spec.slug : self.metadata.name)",message="spec.slug is immutable: people know the workspace by its address; make another NoteWorkspace instead"
+// +kubebuilder:validation:XValidation:fieldPath=".spec.slug",rule="(has(self.spec.slug) ? self.spec.slug : self.metadata.name) == (has(oldSelf.spec.slug) ? oldSelf.spec.slug : self.metadata.name)",message="slug is immutable: people know the workspace by its address; make another NoteWorkspace instead"
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="the name of a NoteWorkspace has at most 63 characters"
-// +kubebuilder:validation:XValidation:rule="has(self.spec.slug) || self.metadata.name.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",message="without spec.slug the name is the slug: lower-case letters, digits and inner hyphens; set spec.slug or choose another name"
-// +kubebuilder:validation:XValidation:rule="has(self.spec.slug) || !(self.metadata.name in ['www','api','admin','app','auth','login','static','assets','cdn','mail','smtp','ftp','ns','ns1','ns2','live','status','health','metrics','internal','localhost','noteworks','operator','root','support','system'] || self.metadata.name.startsWith('xn--'))",message="the name is reserved as a slug: set spec.slug or choose another name"
+// +kubebuilder:validation:XValidation:fieldPath=".spec.slug",rule="(has(self.spec.slug) ? self.spec.slug : self.metadata.name).matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",message="a slug is lower-case letters, digits and inner hyphens, such as sales-emea; if it is not set, the name is the slug"
+// +kubebuilder:validation:XValidation:fieldPath=".spec.slug",rule="!((has(self.spec.slug) ? self.spec.slug : self.metadata.name) in ['www','api','admin','app','auth','login','static','assets','cdn','mail','smtp','ftp','ns','ns1','ns2','live','status','health','metrics','internal','localhost','noteworks','operator','root','support','system'] || (has(self.spec.slug) ? self.spec.slug : self.metadata.name).startsWith('xn--'))",message="this slug is reserved for the platform: set spec.slug to another"
 type NoteWorkspace struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -54,8 +54,6 @@ type NoteWorkspaceSpec struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",message="a slug is lower-case letters, digits and inner hyphens, such as sales-emea"
-	// +kubebuilder:validation:XValidation:rule="!(self in ['www','api','admin','app','auth','login','static','assets','cdn','mail','smtp','ftp','ns','ns1','ns2','live','status','health','metrics','internal','localhost','noteworks','operator','root','support','system'] || self.startsWith('xn--'))",message="this slug is reserved for the platform: choose another"
 	Slug string `json:"slug,omitempty"`
 
 	// What people see; the slug if not set.
@@ -256,12 +254,12 @@ type Resources struct {
 	// What the scheduler sets aside, by name: cpu, memory.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=2
-	// +kubebuilder:validation:XValidation:rule="self.all(name, name in ['cpu', 'memory'] && isQuantity(string(self[name])) && quantity(string(self[name])).isGreaterThan(quantity('0')) && quantity(string(self[name])).isLessThan(quantity('1E')))",message="resources are cpu and memory, each a positive quantity such as 500m or 512Mi"
+	// +kubebuilder:validation:XValidation:rule="self.all(r, r in ['cpu', 'memory'] && isQuantity(string(self[r])) && quantity(string(self[r])).isGreaterThan(quantity('0')) && quantity(string(self[r])).isLessThan(quantity('1P')))",message="cpu and memory, each positive, such as 500m and 512Mi"
 	Requests corev1.ResourceList `json:"requests,omitempty"`
 	// What may not be exceeded, by name: cpu, memory.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=2
-	// +kubebuilder:validation:XValidation:rule="self.all(name, name in ['cpu', 'memory'] && isQuantity(string(self[name])) && quantity(string(self[name])).isGreaterThan(quantity('0')) && quantity(string(self[name])).isLessThan(quantity('1E')))",message="resources are cpu and memory, each a positive quantity such as 500m or 512Mi"
+	// +kubebuilder:validation:XValidation:rule="self.all(r, r in ['cpu', 'memory'] && isQuantity(string(self[r])) && quantity(string(self[r])).isGreaterThan(quantity('0')) && quantity(string(self[r])).isLessThan(quantity('1P')))",message="cpu and memory, each positive, such as 500m and 512Mi"
 	Limits corev1.ResourceList `json:"limits,omitempty"`
 }
 
