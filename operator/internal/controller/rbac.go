@@ -43,6 +43,6 @@ package controller
 
 // In the operator's own namespace: one replica leads, and asks for tokens of its own account only, one for each stack's user service.
 //
-// +kubebuilder:rbac:namespace=noteworks-operator,groups=coordination.k8s.io,resources=leases,verbs=create
-// +kubebuilder:rbac:namespace=noteworks-operator,groups=coordination.k8s.io,resources=leases,resourceNames=noteworks-operator,verbs=get;update;patch
-// +kubebuilder:rbac:namespace=noteworks-operator,groups="",resources=serviceaccounts/token,resourceNames=noteworks-operator,verbs=create
+// +kubebuilder:rbac:namespace=noteworks,groups=coordination.k8s.io,resources=leases,verbs=create
+// +kubebuilder:rbac:namespace=noteworks,groups=coordination.k8s.io,resources=leases,resourceNames=noteworks-operator,verbs=get;update;patch
+// +kubebuilder:rbac:namespace=noteworks,groups="",resources=serviceaccounts/token,resourceNames=noteworks-operator,verbs=create
