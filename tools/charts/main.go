@@ -74,7 +74,7 @@ func folder(chart string) string {
 	return filepath.Join(umbrella, "charts", chart)
 }
 
-// templates copies the kit into every chart but the umbrella, which has its subcharts'.
+// templates copies the kit into every chart that has objects of more than one kind; the umbrella has its subcharts'.
 func templates() error {
 	text, err := os.ReadFile(filepath.Join(kit, "_kit.tpl"))
 	if err != nil {
@@ -85,7 +85,7 @@ func templates() error {
 		return err
 	}
 	copied := append([]byte("{{- /* "+notice+" */ -}}\n"), text...)
-	for _, chart := range append(charts, operator+"/Chart.yaml", crds+"/Chart.yaml") {
+	for _, chart := range append(charts, operator+"/Chart.yaml") {
 		if err := os.WriteFile(filepath.Join(filepath.Dir(chart), "templates", "_kit.tpl"), copied, 0o644); err != nil {
 			return err
 		}

@@ -38,7 +38,13 @@ func customResource() error {
 	}
 	text = bytes.Replace(text, []byte(begin), []byte(`metadata:
   labels:
-    {{- include "kit.labels" . | nindent 4 }}
+    app.kubernetes.io/name: {{ .Chart.Name }}
+    app.kubernetes.io/instance: {{ .Release.Name }}
+    app.kubernetes.io/component: {{ .Chart.Name }}
+    app.kubernetes.io/part-of: noteworks
+    app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+    app.kubernetes.io/managed-by: {{ .Release.Service }}
+    helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") }}
   annotations:
     {{- if .Values.keep }}
     helm.sh/resource-policy: keep
