@@ -14,6 +14,8 @@ import (
 	"noteworks.dev/services/api/gen/rest/noterest"
 	userv1 "noteworks.dev/services/api/gen/user/v1"
 	workspacev1 "noteworks.dev/services/api/gen/workspace/v1"
+	"noteworks.dev/services/note/internal/note"
+	"noteworks.dev/services/note/internal/postgres"
 )
 
 // governed is a world whose workspace's policy changes as the user service says it does.
@@ -446,5 +448,34 @@ func TestAWrongCountIsPutRight(t *testing.T) {
 	})
 	g.requireCounted()
 	ann.changes(n, map[string]any{"body": "123"})
+	g.requireCounted()
+}
+
+// What others write while it is put right is neither forgotten nor counted twice.
+func TestACountIsPutRightWhileOthersWrite(t *testing.T) {
+	t.Parallel()
+	g := startWorld(t).governed()
+	store := postgres.New(g.db.DB, nil) // there is nothing to tell
+	var all []func() bool
+	for i := range uint64(3) {
+		w := &walk{person: g.person("Walker"), rand: rand.New(rand.NewPCG(1, i))} //nolint:gosec // chance, no secret
+		all = append(all, func() bool {
+			for range 60 {
+				w.step()
+			}
+			return true
+		})
+	}
+	all = append(all, func() bool {
+		for range 15 {
+			g.db.Exec(t, `insert into note_usage as c values ($1, 0, 7, 7) on conflict (workspace_id, shard) do update set notes = c.notes + 7, bytes = c.bytes + 7`, g.workspace)
+			off, err := store.Recount(t.Context(), note.WorkspaceID(g.workspace))
+			if err != nil || off != (note.Usage{Notes: -7, Bytes: -7}) {
+				t.Errorf("put right by %+v, %v", off, err)
+			}
+		}
+		return true
+	})
+	atOnce(all...)
 	g.requireCounted()
 }
