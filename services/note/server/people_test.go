@@ -139,7 +139,7 @@ func TestADeletedWorkspaceLeavesNothing(t *testing.T) {
 
 	user.say(w.workspace, &workspacev1.WorkspaceDeleted{WorkspaceId: w.workspace})
 	user.say(ann.id, &userv1.UserRegistered{UserId: newID(), Name: "Late", Version: 1})
-	for _, table := range []string{"notes", "note_access", "note_revisions", "note_tags", "note_search", "idempotency_keys", "people", "chores"} {
+	for _, table := range []string{"notes", "note_access", "note_revisions", "note_tags", "note_search", "note_usage", "idempotency_keys", "people", "chores"} {
 		eventually(t, "an empty "+table, func() bool {
 			return w.db.Count(t, "select count(*) from "+table+" where workspace_id = $1", w.workspace) == 0
 		})

@@ -119,7 +119,7 @@ func TestRowsOfAnotherWorkspaceDoNotExist(t *testing.T) {
 	w.db.Exec(t, `insert into chores (workspace_id, id, kind, created_at) values ($1, $1, 'hand-over', now() + interval '1 day')`, newID())
 	w.indexed(n)
 
-	tables := []string{"notes", "note_access", "note_revisions", "note_tags", "note_search", "idempotency_keys", "people", "workspaces", "chores"}
+	tables := []string{"notes", "note_access", "note_revisions", "note_tags", "note_search", "note_usage", "idempotency_keys", "people", "workspaces", "chores"}
 	elsewhere := newID()
 	err := w.db.DB.InWorkspace(t.Context(), elsewhere, func(tx *gorm.DB) error {
 		for _, table := range tables {
@@ -128,6 +128,7 @@ func TestRowsOfAnotherWorkspaceDoNotExist(t *testing.T) {
 		requireNoRow(t, tx, `select cardinality(note_search_hits('''secret'':*', '%secret%'))`)
 		for _, statement := range []string{
 			"update notes set title = 'mine'", "delete from notes", "delete from note_access", "update note_search set title = ''",
+			"update note_usage set notes = 0",
 		} {
 			if res := tx.Exec(statement); res.Error != nil || res.RowsAffected > 0 {
 				t.Errorf("%s: %d rows, %v", statement, res.RowsAffected, res.Error)

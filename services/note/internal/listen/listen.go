@@ -28,7 +28,8 @@ type People interface {
 
 // Workspaces is the copy of one workspace's own data.
 type Workspaces interface {
-	Applied(slug, title string, version int32) error
+	// Applied takes its state; one without a policy has no limits.
+	Applied(slug, title string, policy note.Policy, version int32) error
 	// Deleted sees to it that everything in it is deleted.
 	Deleted(now time.Time) error
 }
@@ -62,12 +63,23 @@ func RegisterPeople(in *inbox.Inbox, people func(inbox.Tx) People, workspaces fu
 		return people(tx).Deleted(note.PersonID(e.GetUserId()), note.PersonID(e.GetSuccessorId()), e.GetVersion(), now())
 	})
 	inbox.On(in, func(_ context.Context, tx inbox.Tx, e *workspacev1.WorkspaceApplied) error {
-		return workspaces(tx).Applied(e.GetSlug(), e.GetTitle(), e.GetVersion())
+		return workspaces(tx).Applied(e.GetSlug(), e.GetTitle(), policyOf(e.GetPolicy()), e.GetVersion())
 	})
 	inbox.On(in, func(_ context.Context, tx inbox.Tx, _ *workspacev1.WorkspaceDeleted) error {
 		return workspaces(tx).Deleted(now())
 	})
 	ignore[*userv1.SessionsRevoked](in) // the gateway's business
+}
+
+// policyOf is the part of a workspace's policy that is about notes. Nothing said, or nonsense, is no limit.
+func policyOf(p *workspacev1.Policy) note.Policy {
+	limits, retention := p.GetLimits(), p.GetRetention()
+	return note.Policy{
+		Notes:        max(0, limits.GetNotes()),
+		Bytes:        max(0, limits.GetBytes()),
+		TrashDays:    max(0, retention.GetTrashDays()),
+		RevisionDays: max(0, retention.GetRevisionDays()),
+	}
 }
 
 // RegisterSearch keeps the search projection by the note service's own events.

@@ -92,12 +92,6 @@ type TagCount struct {
 	Notes int
 }
 
-// Usage is what a workspace holds.
-type Usage struct {
-	Notes int32 // not in the trash
-	Bytes int64 // of all bodies, the trash included
-}
-
 // see moves SeenAt on by at least a whole second beyond all that the viewer was told so far, because HTTP dates have no finer grain and a mark must
 // not leave the validators as they were.
 func (s *Sight) see(now time.Time) {

@@ -36,7 +36,7 @@ func (e *StaleError) Unwrap() error {
 	return errs.Stale("stale", "The note has changed since the version you started from.")
 }
 
-// Create writes a note. key may be empty; otherwise it makes the same call again answer with the first one's note, and replayed true.
+// Create writes a note, unless the workspace has no Room for it. key may be empty; otherwise it makes the same call again answer with the first one's note, and replayed true.
 func (n *Notes) Create(ctx context.Context, actor Actor, d Draft, key string) (s Sight, replayed bool, err error) {
 	d, err = d.clean()
 	if err != nil {
@@ -129,7 +129,7 @@ func (n *Notes) Archive(ctx context.Context, actor Actor, id ID, on bool) error 
 }
 
 func (n *Notes) update(ctx context.Context, actor Actor, id ID, want Act, base *int32, change func(*Sight, time.Time) Fact) (Sight, error) {
-	return n.store.Update(ctx, actor, id, func(s *Sight) (Fact, error) {
+	return n.store.Update(ctx, actor, id, want, func(s *Sight) (Fact, error) {
 		if err := s.May(want); err != nil {
 			return nil, err
 		}

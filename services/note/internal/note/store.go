@@ -10,14 +10,15 @@ import (
 // Store keeps notes and tells the others about them. Every method answers on behalf of actor, sees only the actor's workspace, and asks
 // Sight.May, so that what one may not see is not found. A change and its telling are one transaction.
 type Store interface {
-	// Create keeps a new note. With once, the same key again answers with the note of the first time and replayed true; with
-	// another draft it is errs.Unprocessable.
+	// Create keeps a new note, if the workspace has Room for it. With once, the same key again answers with the note of the first time and
+	// replayed true, also where there is no room any more; with another draft it is errs.Unprocessable.
 	Create(ctx context.Context, actor Actor, n Note, once *Once) (s Sight, replayed bool, err error)
 	// Sight is the note as the actor sees it, if they May want.
 	Sight(ctx context.Context, actor Actor, id ID, want Act) (Sight, error)
-	// Update locks the note, lets decide judge it, and keeps and tells the fact that decide returns; a nil one changes nothing.
+	// Update locks the note, lets decide judge it, and keeps and tells the fact that decide returns, if the workspace has Room for it; a nil
+	// fact changes nothing. want is what decide will ask Sight.May for: only ToRestore may make one note more.
 	// No network call belongs into decide: a row is locked while it runs, and it may run again after a deadlock.
-	Update(ctx context.Context, actor Actor, id ID, decide func(*Sight) (Fact, error)) (Sight, error)
+	Update(ctx context.Context, actor Actor, id ID, want Act, decide func(*Sight) (Fact, error)) (Sight, error)
 	// UpdateShare is Update for facts about the share of one person, whose role so far it passes along.
 	UpdateShare(ctx context.Context, actor Actor, id ID, who PersonID, decide func(s *Sight, had Role) (Fact, error)) (Given, error)
 	// Guest is somebody whom the actor, if they May Share, wants to let in; false when the copy does not know them.

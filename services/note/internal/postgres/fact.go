@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"errors"
 	"fmt"
 
 	"gorm.io/gorm"
@@ -10,12 +11,16 @@ import (
 	"noteworks.dev/services/note/internal/note"
 )
 
-// A workspace that was deleted takes no notes from those whose token outlived it.
+// A workspace that was deleted takes no notes from those whose token outlived it, and one that is full takes none from anybody. In one without limits
+// nobody waits for their turn or counts.
 const insertNote = `
-with n as (
+with w as materialized (
+	select deleted, case when not deleted and (limit_notes > 0 or limit_bytes > 0) then note_room($10) end as room
+	from workspaces where workspace_id = $1
+), n as (
 	insert into notes (workspace_id, id, owner_id, title, body, tags, version, created_at, updated_at, updated_by)
 	select $1, $2, $3, $4, $5, $6, $7, $8, $8, $3
-	where not exists (select from workspaces w where w.workspace_id = $1 and w.deleted)
+	where not exists (select from w where deleted or room[1] < 1 or (room[2] < octet_length($5::text) and $5 <> ''))
 	returning workspace_id, id, owner_id, title, body, tags, version, created_at
 ), a as (
 	insert into note_access (workspace_id, note_id, person_id, role, granted_by, granted_at, seen_at)
@@ -23,18 +28,47 @@ with n as (
 ), r as (
 	insert into note_revisions (workspace_id, note_id, version, title, body, tags, author_id, created_at)
 	select workspace_id, id, version, title, body, tags, owner_id, created_at from n
+), c as (
+	insert into note_usage as c (workspace_id, shard, notes, bytes)
+	select workspace_id, $9, 1, octet_length(body) from n
+	on conflict (workspace_id, shard) do update set notes = c.notes + excluded.notes, bytes = c.bytes + excluded.bytes
 )
-select coalesce((select p.name from people p where p.workspace_id = n.workspace_id and p.id = n.owner_id), '') from n`
+select n.id is not null, coalesce(w.deleted, false), w.room[1], w.room[2],
+	coalesce((select p.name from people p where p.workspace_id = n.workspace_id and p.id = n.owner_id), '')
+from (select) one left join n on true left join w on true`
+
+// inserted is what became of a new note.
+type inserted struct {
+	written, gone bool
+	room          note.Room
+	name          string
+}
+
+func readInserted(s scanner) (i inserted, err error) {
+	err = s.Scan(&i.written, &i.gone, &i.room.Notes, &i.room.Bytes, &i.name)
+	return i, err
+}
+
+// refused is why a note was not written.
+func (i inserted) refused(n *note.Note) error {
+	if i.gone {
+		return errs.NotFound("workspace-not-found", "The workspace has been deleted.")
+	}
+	if err := i.room.Takes(n.Usage()); err != nil {
+		return err
+	}
+	return errors.New("not written, although there is room for it")
+}
 
 // insert writes a new note, with its owner's access and its first revision.
 func insert(tx *gorm.DB, actor note.Actor, n note.Note) (note.Sight, error) {
-	name, written, err := row(tx, value[string], insertNote,
-		actor.Workspace, n.ID, n.Owner, n.Title, n.Body, jsonText(n.Tags), n.Version, n.CreatedAt)
+	in, _, err := row(tx, readInserted, insertNote,
+		actor.Workspace, n.ID, n.Owner, n.Title, n.Body, jsonText(n.Tags), n.Version, n.CreatedAt, shardOf(n.ID), turnClass)
 	if err != nil {
 		return note.Sight{}, err
 	}
-	if !written {
-		return note.Sight{}, errs.NotFound("workspace-not-found", "The workspace has been deleted.")
+	if !in.written {
+		return note.Sight{}, in.refused(&n)
 	}
 	if len(n.Tags) > 0 {
 		if _, err := exec(tx, insertTags, tagArgs(actor.Workspace, n.ID, n.Tags)...); err != nil {
@@ -43,19 +77,19 @@ func insert(tx *gorm.DB, actor note.Actor, n note.Note) (note.Sight, error) {
 	}
 	return note.Sight{
 		Note: n, Viewer: actor.Person, Role: note.RoleOwner, Audience: []note.PersonID{n.Owner},
-		OwnerName: name, UpdatedByName: name, ViewerName: name, SeenAt: n.CreatedAt,
+		OwnerName: in.name, UpdatedByName: in.name, ViewerName: in.name, SeenAt: n.CreatedAt,
 	}, nil
 }
 
-// keep queues what happened as rows. sight is the note after it.
-func keep(last *pg.Last, workspace note.WorkspaceID, sight *note.Sight, fact note.Fact) error {
+// keep queues what happened as rows. sight is the note after it, and more what it adds to the workspace.
+func keep(last *pg.Last, workspace note.WorkspaceID, sight *note.Sight, fact note.Fact, more note.Usage) error {
 	switch f := fact.(type) {
 	case note.Changed:
-		keepChange(last, workspace, sight, f)
+		keepChange(last, workspace, sight, f, more)
 	case note.Trashed, note.Restored:
-		keepTrash(last, sight)
+		keepTrash(last, sight, more)
 	case note.Destroyed:
-		last.Queue(deleteNotes, []string{string(sight.ID)})
+		last.Queue(deleteNotes, []string{string(sight.ID)}, shardOf(sight.ID))
 	case note.Shared:
 		if f.With.Version > 0 { // the directory's word; our copy may not have it yet
 			last.Queue(upsertName, workspace, f.With.ID, f.With.Name, f.With.Version)
@@ -72,24 +106,35 @@ func keep(last *pg.Last, workspace note.WorkspaceID, sight *note.Sight, fact not
 	return nil
 }
 
-// A part that is null stays as it is and is not sent. The revision is what the row then says.
-const updateContent = `
+// A part that is null stays as it is and is not sent. The revision is what the row then says. Counted only when there is something to count.
+const (
+	changeContent = `
 with n as (
 	update notes set title = coalesce($2, title), body = coalesce($3, body), tags = coalesce($4::jsonb, tags),
 		version = $5, updated_at = $6, updated_by = $7
 	where id = $1
 	returning workspace_id, id, version, title, body, tags, updated_by, updated_at
-)
+)`
+	updateContent      = changeContent + intoRevisions
+	updateContentCount = changeContent + `, c as (update note_usage set bytes = bytes + $8 where shard = $9)` + intoRevisions
+
+	intoRevisions = `
 insert into note_revisions (workspace_id, note_id, version, title, body, tags, author_id, created_at)
 select workspace_id, id, version, title, body, tags, updated_by, updated_at from n`
+)
 
-func keepChange(last *pg.Last, workspace note.WorkspaceID, sight *note.Sight, c note.Changed) {
+func keepChange(last *pg.Last, workspace note.WorkspaceID, sight *note.Sight, c note.Changed, more note.Usage) {
 	var tags *string
 	if c.Tags != nil {
 		text := jsonText(*c.Tags)
 		tags = &text
 	}
-	last.Queue(updateContent, sight.ID, c.Title, c.Body, tags, sight.Version, sight.UpdatedAt, sight.UpdatedBy)
+	args := []any{sight.ID, c.Title, c.Body, tags, sight.Version, sight.UpdatedAt, sight.UpdatedBy}
+	if more.Bytes == 0 {
+		last.Queue(updateContent, args...)
+	} else {
+		last.Queue(updateContentCount, append(args, more.Bytes, shardOf(sight.ID))...)
+	}
 	if c.Tags == nil {
 		return
 	}
@@ -117,24 +162,29 @@ with n as (
 	update notes set trashed_at = $2, version = $3, updated_at = $4, updated_by = $5
 	where id = $1
 	returning workspace_id, id, version, title, body, tags, updated_by, updated_at
-)
-insert into note_revisions (workspace_id, note_id, version, title, body, tags, author_id, created_at)
-select workspace_id, id, version, title, body, tags, updated_by, updated_at from n`
+), c as (
+	update note_usage set notes = notes + $6 where shard = $7
+)` + intoRevisions
 
-func keepTrash(last *pg.Last, sight *note.Sight) {
+func keepTrash(last *pg.Last, sight *note.Sight, more note.Usage) {
 	var at any
 	if sight.Trashed() {
 		at = sight.TrashedAt
 	}
-	last.Queue(updateTrashed, sight.ID, at, sight.Version, sight.UpdatedAt, sight.UpdatedBy)
+	last.Queue(updateTrashed, sight.ID, at, sight.Version, sight.UpdatedAt, sight.UpdatedBy, more.Notes, shardOf(sight.ID))
 }
 
+// Many notes are taken off one shard, whose it may be: who locks no second one cannot deadlock over it.
 const deleteNotes = `
-with a as (delete from note_access where note_id = any($1::uuid[])),
+with n as (
+	delete from notes where id = any($1::uuid[]) returning workspace_id, trashed_at is null as here, octet_length(body) as bytes
+), a as (delete from note_access where note_id = any($1::uuid[])),
 	r as (delete from note_revisions where note_id = any($1::uuid[])),
 	t as (delete from note_tags where note_id = any($1::uuid[])),
 	s as (delete from note_search where note_id = any($1::uuid[]))
-delete from notes where id = any($1::uuid[])`
+insert into note_usage as c (workspace_id, shard, notes, bytes)
+select workspace_id, $2, -count(*) filter (where here), -sum(bytes) from n group by workspace_id
+on conflict (workspace_id, shard) do update set notes = c.notes + excluded.notes, bytes = c.bytes + excluded.bytes`
 
 // HTTP dates know whole seconds: a changed role moves seen_at to another one, or the reader's validators would not tell.
 const upsertAccess = `

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"context"
 	"time"
 
 	"github.com/google/uuid"
@@ -78,11 +77,14 @@ func WorkspacesIn(tx *gorm.DB, workspace note.WorkspaceID) Workspaces {
 }
 
 // Applied takes a workspace's state.
-func (w Workspaces) Applied(slug, title string, version int32) error {
+func (w Workspaces) Applied(slug, title string, policy note.Policy, version int32) error {
 	_, err := exec(w.tx, `
-insert into workspaces as w (workspace_id, slug, title, version) values ($1, $2, $3, $4)
-on conflict (workspace_id) do update set slug = excluded.slug, title = excluded.title, version = excluded.version
-	where w.version < excluded.version and not w.deleted`, w.workspace, slug, title, version)
+insert into workspaces as w (workspace_id, slug, title, version, limit_notes, limit_bytes, trash_days, revision_days)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
+on conflict (workspace_id) do update set slug = excluded.slug, title = excluded.title, version = excluded.version,
+	limit_notes = excluded.limit_notes, limit_bytes = excluded.limit_bytes, trash_days = excluded.trash_days, revision_days = excluded.revision_days
+	where w.version < excluded.version and not w.deleted`,
+		w.workspace, slug, title, version, policy.Notes, policy.Bytes, policy.TrashDays, policy.RevisionDays)
 	return err
 }
 
@@ -112,20 +114,4 @@ func nullID(p note.PersonID) any {
 		return nil
 	}
 	return p
-}
-
-// Usage counts what a workspace holds. The length of a body is read without the body.
-func (s *Store) Usage(ctx context.Context, workspace note.WorkspaceID) (note.Usage, error) {
-	var u note.Usage
-	err := s.db.InWorkspace(ctx, string(workspace), func(tx *gorm.DB) (err error) {
-		u, _, err = row(tx, readUsage, `
-select count(*) filter (where trashed_at is null), coalesce(sum(octet_length(body)), 0)::bigint from notes`)
-		return err
-	})
-	return u, err
-}
-
-func readUsage(s scanner) (u note.Usage, err error) {
-	err = s.Scan(&u.Notes, &u.Bytes)
-	return u, err
 }

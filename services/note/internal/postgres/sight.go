@@ -40,11 +40,16 @@ const sightOf = `select ` + beforeBody + `n.body` + afterBody + notesOfOne + `
 where n.id = $1 and a.person_id = $2`
 
 // lockSight also tells everyone's roles, and whether they are of the same moment as the row: the row is read again after waiting for its
-// lock, while all else is as it was when the statement began.
+// lock, while all else is as it was when the statement began. And how many bytes more the workspace takes: what others are adding at this moment
+// is not in it, so that together they may come out above the limit by what is under way. One more lock for each change would be too much for that.
 const lockSight = `select ` + beforeBody + `n.body` + afterBody + `,
 	coalesce((select v.name from people v where v.workspace_id = n.workspace_id and v.id = a.person_id), ''),
 	(select string_agg(x.person_id || ' ' || x.role, ',') from note_access x where x.workspace_id = n.workspace_id and x.note_id = n.id),
-	n.access_version = (select m.access_version from notes m where m.workspace_id = n.workspace_id and m.id = n.id)` + notesOfOne + `
+	n.access_version = (select m.access_version from notes m where m.workspace_id = n.workspace_id and m.id = n.id),
+	case when w.limit_bytes > 0 then
+		w.limit_bytes - (select coalesce(sum(c.bytes), 0)::bigint from note_usage c where c.workspace_id = w.workspace_id)
+	end` + notesOfOne + `
+	left join workspaces w on w.workspace_id = n.workspace_id
 where n.id = $1 and a.person_id = $2
 for update of n`
 
@@ -74,14 +79,18 @@ type locked struct {
 	roles map[note.PersonID]note.Role
 	// whole says that the roles are not older than the note.
 	whole bool
+	// was is what the note was counted as before the change, and room how much more there is place for. Of notes only a restore knows it.
+	was  note.Usage
+	room note.Room
 }
 
 func readLocked(s scanner) (l locked, err error) {
 	var audience, viewer string
-	l.Sight, err = readSightAnd(s, &viewer, &audience, &l.whole)
+	l.Sight, err = readSightAnd(s, &viewer, &audience, &l.whole, &l.room.Bytes)
 	if err != nil {
 		return locked{}, err
 	}
+	l.was = l.Usage()
 	l.ViewerName = viewer
 	l.roles = map[note.PersonID]note.Role{}
 	for entry := range strings.SplitSeq(audience, ",") {

@@ -55,8 +55,7 @@ func (s *Store) Create(ctx context.Context, actor note.Actor, n note.Note, once 
 			sight, err = replay(tx, actor, first)
 			return err
 		}
-		sight, err = insert(tx, actor, n)
-		if err != nil {
+		if sight, err = insert(tx, actor, n); err != nil {
 			return fmt.Errorf("insert note %s: %w", n.ID, err)
 		}
 		return s.tell(tx, actor, &sight, note.Created{})
@@ -75,15 +74,17 @@ func (s *Store) Sight(ctx context.Context, actor note.Actor, id note.ID, want no
 }
 
 // Update is note.Store's.
-func (s *Store) Update(ctx context.Context, actor note.Actor, id note.ID, decide func(*note.Sight) (note.Fact, error)) (note.Sight, error) {
+func (s *Store) Update(ctx context.Context, actor note.Actor, id note.ID, want note.Act,
+	decide func(*note.Sight) (note.Fact, error),
+) (note.Sight, error) {
 	var sight note.Sight
-	err := s.change(ctx, actor, id, func(got *locked, last *pg.Last) error {
+	err := s.change(ctx, actor, id, want, func(got *locked, last *pg.Last) error {
 		fact, err := decide(&got.Sight)
 		if err != nil {
 			return err
 		}
 		sight = got.Sight
-		return s.keepAndTell(ctx, last, actor, &sight, fact)
+		return s.keepAndTell(ctx, last, actor, got, fact)
 	})
 	return sight, err
 }
@@ -93,12 +94,12 @@ func (s *Store) UpdateShare(ctx context.Context, actor note.Actor, id note.ID, w
 	decide func(*note.Sight, note.Role) (note.Fact, error),
 ) (note.Given, error) {
 	var given note.Given
-	err := s.change(ctx, actor, id, func(got *locked, last *pg.Last) error {
+	err := s.change(ctx, actor, id, note.ToShare, func(got *locked, last *pg.Last) error {
 		fact, err := decide(&got.Sight, got.roles[who])
 		if err != nil {
 			return err
 		}
-		if err := s.keepAndTell(ctx, last, actor, &got.Sight, fact); err != nil {
+		if err := s.keepAndTell(ctx, last, actor, got, fact); err != nil {
 			return err
 		}
 		last.Queue(shareOfOne, id, who).QueryRow(func(row pgx.Row) (err error) {
@@ -111,7 +112,7 @@ func (s *Store) UpdateShare(ctx context.Context, actor note.Actor, id note.ID, w
 }
 
 // change is a transaction of two round trips on the locked note: what is done most goes through here.
-func (s *Store) change(ctx context.Context, actor note.Actor, id note.ID, decide func(*locked, *pg.Last) error) error {
+func (s *Store) change(ctx context.Context, actor note.Actor, id note.ID, want note.Act, decide func(*locked, *pg.Last) error) error {
 	var (
 		got   locked
 		found bool
@@ -123,6 +124,12 @@ func (s *Store) change(ctx context.Context, actor note.Actor, id note.ID, decide
 			}
 			return nil
 		})
+		if want == note.ToRestore { // one note more: in turn, so that the limit holds
+			first.Queue(roomInTurn, turnClass).QueryRow(func(row pgx.Row) (err error) {
+				got.room, err = readRoom(row)
+				return err
+			})
+		}
 	}, func(last *pg.Last) error {
 		if found && !got.whole { // somebody changed who sees it while we waited
 			return pg.ErrAnew
@@ -148,14 +155,19 @@ func (s *Store) Guest(ctx context.Context, actor note.Actor, id note.ID, who not
 	return guest, known, err
 }
 
-func (s *Store) keepAndTell(ctx context.Context, last *pg.Last, actor note.Actor, sight *note.Sight, fact note.Fact) error {
+// keepAndTell queues what happened to the note, which is as it is after it, or says that the workspace has no room for it.
+func (s *Store) keepAndTell(ctx context.Context, last *pg.Last, actor note.Actor, got *locked, fact note.Fact) error {
 	if fact == nil {
 		return nil
 	}
-	if err := keep(last, actor.Workspace, sight, fact); err != nil {
-		return fmt.Errorf("keep %T of note %s: %w", fact, sight.ID, err)
+	more := got.Usage().Since(got.was)
+	if err := got.room.Takes(more); err != nil {
+		return err
 	}
-	e, err := eventOf(actor, sight, fact)
+	if err := keep(last, actor.Workspace, &got.Sight, fact, more); err != nil {
+		return fmt.Errorf("keep %T of note %s: %w", fact, got.ID, err)
+	}
+	e, err := eventOf(actor, &got.Sight, fact)
 	if err != nil {
 		return fmt.Errorf("event of %T: %w", fact, err)
 	}

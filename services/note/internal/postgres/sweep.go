@@ -159,21 +159,43 @@ on conflict (workspace_id, note_id, person_id) do update set role = 4, granted_b
 
 // deleteSome deletes a batch of what a deleted workspace holds. Nobody is told: WorkspaceDeleted has said it.
 func deleteSome(tx *gorm.DB) (more bool, err error) {
-	ids, err := rows(tx, value[string], `select id from notes limit $1`, batch)
+	ids, err := rows(tx, value[note.ID], `select id from notes limit $1`, batch)
 	if err != nil {
 		return false, err
 	}
 	if len(ids) > 0 {
-		_, err = exec(tx, deleteNotes, ids)
+		_, err = exec(tx, deleteNotes, texts(ids), shardOf(ids[0]))
 		return true, err
 	}
-	for _, table := range []string{"note_access", "note_revisions", "note_tags", "note_search", "idempotency_keys", "people"} {
+	for _, table := range []string{"note_access", "note_revisions", "note_tags", "note_search", "note_usage", "idempotency_keys", "people"} {
 		n, err := exec(tx, `delete from `+table+` where ctid in (select ctid from `+table+` limit $1)`, batch)
 		if err != nil || n == batch {
 			return true, err
 		}
 	}
 	return false, nil
+}
+
+// Retention is how long a workspace keeps things.
+func (s *Store) Retention(ctx context.Context, workspace note.WorkspaceID) (note.Retention, error) {
+	var r note.Retention
+	err := s.db.InWorkspace(ctx, string(workspace), func(tx *gorm.DB) (err error) {
+		r, _, err = row(tx, readRetention, `select trash_days, revision_days from workspaces`)
+		return err
+	})
+	return r, err
+}
+
+func readRetention(s scanner) (note.Retention, error) {
+	var trash, revisions int64
+	err := s.Scan(&trash, &revisions)
+	return note.Retention{Trash: days(trash), Revisions: days(revisions)}, err
+}
+
+// days is a century at most: of much more, a Duration would make a negative time, and everything would be old.
+func days(n int64) time.Duration {
+	const day, century = 24 * time.Hour, 36_500
+	return time.Duration(min(n, century)) * day
 }
 
 // EmptyTrash deletes for good what has been in the trash since before, one batch of it, and says whether there may be more.
@@ -185,15 +207,15 @@ select id, owner_id, version from notes where trashed_at < $1 order by id limit 
 		if more = len(old) == batch; err != nil || len(old) == 0 {
 			return err
 		}
-		ids := make([]string, len(old))
+		ids := make([]note.ID, len(old))
 		events := make([]event.Event, len(old))
 		for i := range old {
-			ids[i] = string(old[i].ID)
+			ids[i] = old[i].ID
 			if events[i], err = eventOf(note.Actor{Workspace: workspace}, &old[i], note.Destroyed{}); err != nil {
 				return err
 			}
 		}
-		if _, err := exec(tx, deleteNotes, ids); err != nil {
+		if _, err := exec(tx, deleteNotes, texts(ids), shardOf(ids[0])); err != nil {
 			return err
 		}
 		return s.outbox.Append(tx, events...)
@@ -226,6 +248,37 @@ delete from note_revisions where (note_id, version) in (
 	where r.created_at >= $1 and r.created_at < $2 and r.version > 1 and next.author_id = r.author_id
 		and date_bin('5 minutes', next.created_at, 'epoch') = date_bin('5 minutes', r.created_at, 'epoch')
 	limit $3)`, since, before, batch)
+}
+
+// Expire deletes a batch of versions that were replaced before, those first that were made first, from since on. It answers where the next batch
+// begins, and whether there may be one: what stays is not looked at again for each batch.
+func (s *Store) Expire(ctx context.Context, workspace note.WorkspaceID, since, before time.Time) (next time.Time, more bool, err error) {
+	var gone expired
+	err = s.db.InWorkspace(ctx, string(workspace), func(tx *gorm.DB) (err error) {
+		gone, _, err = row(tx, readExpired, `
+with old as materialized (
+	select r.note_id, r.version, r.created_at from note_revisions r
+	where r.created_at >= $1 and r.created_at < $2 and exists (
+		select from note_revisions next
+		where next.workspace_id = r.workspace_id and next.note_id = r.note_id and next.version > r.version and next.created_at < $2)
+	order by r.created_at limit $3
+), gone as (
+	delete from note_revisions r using old where r.note_id = old.note_id and r.version = old.version
+)
+select count(*), coalesce(max(created_at), $1::timestamptz) from old`, since, before, batch)
+		return err
+	})
+	return gone.last, gone.versions == batch, err
+}
+
+type expired struct {
+	versions int
+	last     time.Time // when the last one of them was made
+}
+
+func readExpired(s scanner) (e expired, err error) {
+	err = s.Scan(&e.versions, &e.last)
+	return e, err
 }
 
 func (s *Store) delete(ctx context.Context, workspace note.WorkspaceID, statement string, args ...any) (bool, error) {

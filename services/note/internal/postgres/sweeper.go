@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -20,7 +21,8 @@ const (
 	thinWithin = 8 * 24 * time.Hour
 )
 
-// Sweeper does what nobody waits for: chores that events left behind, the trash that is old, idempotency keys and revisions that have served.
+// Sweeper does what nobody waits for: chores that events left behind, the trash that is old, idempotency keys and revisions that have served,
+// and a look at what was counted.
 // It works in small batches, each a transaction of its own, and several replicas may do so at once. Start once; Stop ends it after its batch.
 type Sweeper struct {
 	store     *Store
@@ -36,7 +38,7 @@ type Sweeper struct {
 	done    chan struct{}
 }
 
-// NewSweeper deletes for good what has been in the trash for retention.
+// NewSweeper deletes for good what has been in the trash for retention, where a workspace does not say for how long.
 func NewSweeper(store *Store, retention time.Duration, now func() time.Time, tel *telemetry.Telemetry) *Sweeper {
 	return &Sweeper{store: store, retention: retention, now: now, tel: tel, woken: make(chan struct{}, 1)}
 }
@@ -120,7 +122,7 @@ func (s *Sweeper) Chores(ctx context.Context) error {
 	return errors.Join(all...)
 }
 
-// Tidy deletes what has become old, in every workspace.
+// Tidy deletes what has become old, in every workspace, and puts right what was not counted.
 func (s *Sweeper) Tidy(ctx context.Context) error {
 	workspaces, err := s.store.Workspaces(ctx)
 	if err != nil {
@@ -134,12 +136,41 @@ func (s *Sweeper) Tidy(ctx context.Context) error {
 }
 
 func (s *Sweeper) tidy(ctx context.Context, w note.WorkspaceID) error {
+	keep, err := s.store.Retention(ctx, w)
+	if err != nil {
+		return err
+	}
+	if keep.Trash == 0 {
+		keep.Trash = s.retention
+	}
 	now := s.now()
 	return errors.Join(
-		whileMore(func() (bool, error) { return s.store.EmptyTrash(ctx, w, now.Add(-s.retention)) }),
+		whileMore(func() (bool, error) { return s.store.EmptyTrash(ctx, w, now.Add(-keep.Trash)) }),
 		whileMore(func() (bool, error) { return s.store.Forget(ctx, w, now) }),
 		whileMore(func() (bool, error) { return s.store.Thin(ctx, w, now.Add(-thinWithin), now.Add(-thinAfter)) }),
+		s.expire(ctx, w, keep.Revisions, now),
+		s.recount(ctx, w),
 	)
+}
+
+func (s *Sweeper) expire(ctx context.Context, w note.WorkspaceID, keep time.Duration, now time.Time) error {
+	if keep == 0 {
+		return nil
+	}
+	var since time.Time
+	return whileMore(func() (more bool, err error) {
+		since, more, err = s.store.Expire(ctx, w, since, now.Add(-keep))
+		return more, err
+	})
+}
+
+func (s *Sweeper) recount(ctx context.Context, w note.WorkspaceID) error {
+	off, err := s.store.Recount(ctx, w)
+	if err == nil && off != (note.Usage{}) {
+		s.tel.Log.WarnContext(ctx, "usage was counted anew", telemetry.WorkspaceID(w),
+			slog.Int("missing_notes", int(off.Notes)), slog.Int64("missing_bytes", off.Bytes))
+	}
+	return err
 }
 
 func whileMore(do func() (bool, error)) error {
