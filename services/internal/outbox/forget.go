@@ -68,12 +68,12 @@ type round struct {
 	rows    int64
 }
 
-// beginForgetting looks for workspaces that are to be forgotten now.
-func (r *relay) beginForgetting(ctx context.Context) error {
+// beginForgetting looks for workspaces that are to be forgotten now; again also before it is time when NATS was away and may have come back older.
+func (r *relay) beginForgetting(ctx context.Context, again bool) error {
 	if r.forgetting != nil {
 		return nil
 	}
-	wishes, err := r.journal.wishes(ctx, r.acked.load())
+	wishes, err := r.journal.wishes(ctx, r.acked.load(), again)
 	if err != nil {
 		return &databaseError{err}
 	}
@@ -142,9 +142,9 @@ func (f *round) firstTimes() (n int) {
 }
 
 // wishes are those that are due and whose last event is in the stream, and so everything before it.
-func (j *journal) wishes(ctx context.Context, published event.Cursor) ([]wish, error) {
+func (j *journal) wishes(ctx context.Context, published event.Cursor, again bool) ([]wish, error) {
 	found, err := j.conn.Query(ctx, `select id, workspace_id::text, type, done_at is null from outbox_forgotten
-		where due_at <= clock_timestamp() and id <= ($1::bigint[])[lane + 1] order by due_at limit $2`, published[:], forgetAtMost)
+		where (due_at <= clock_timestamp() or $3) and id <= ($1::bigint[])[lane + 1] order by due_at limit $2`, published[:], forgetAtMost, again)
 	if err != nil {
 		return nil, fmt.Errorf("look for workspaces to forget: %w", err)
 	}

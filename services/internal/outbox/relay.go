@@ -417,7 +417,7 @@ func (r *relay) audit(ctx context.Context, chain *event.Chain, busy bool) error 
 			return err
 		}
 	}
-	if err := r.beginForgetting(ctx); err != nil {
+	if err := r.beginForgetting(ctx, first); err != nil {
 		return err
 	}
 	return r.housekeep(ctx)
