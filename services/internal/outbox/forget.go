@@ -73,7 +73,12 @@ func (r *relay) beginForgetting(ctx context.Context, again bool) error {
 	if r.forgetting != nil {
 		return nil
 	}
-	wishes, err := r.journal.wishes(ctx, r.acked.load(), again)
+	if again {
+		if err := r.journal.forgetAgain(ctx); err != nil {
+			return &databaseError{err}
+		}
+	}
+	wishes, err := r.journal.wishes(ctx, r.acked.load())
 	if err != nil {
 		return &databaseError{err}
 	}
@@ -141,10 +146,18 @@ func (f *round) firstTimes() (n int) {
 	return n
 }
 
+// forgetAgain makes all that is not sure to be forgotten due.
+func (j *journal) forgetAgain(ctx context.Context) error {
+	if _, err := j.conn.Exec(ctx, "update outbox_forgotten set due_at = clock_timestamp() where due_at > clock_timestamp()"); err != nil {
+		return fmt.Errorf("look for workspaces to forget: %w", err)
+	}
+	return nil
+}
+
 // wishes are those that are due and whose last event is in the stream, and so everything before it.
-func (j *journal) wishes(ctx context.Context, published event.Cursor, again bool) ([]wish, error) {
+func (j *journal) wishes(ctx context.Context, published event.Cursor) ([]wish, error) {
 	found, err := j.conn.Query(ctx, `select id, workspace_id::text, type, done_at is null from outbox_forgotten
-		where (due_at <= clock_timestamp() or $3) and id <= ($1::bigint[])[lane + 1] order by due_at limit $2`, published[:], forgetAtMost, again)
+		where due_at <= clock_timestamp() and id <= ($1::bigint[])[lane + 1] order by due_at limit $2`, published[:], forgetAtMost)
 	if err != nil {
 		return nil, fmt.Errorf("look for workspaces to forget: %w", err)
 	}

@@ -100,6 +100,23 @@ func (w *world) requireNotRebuilt(t *testing.T, published int) {
 	}
 }
 
+// awaitFilled waits until the stream was filled again: it has all that is committed, and no holes.
+func (w *world) awaitFilled(t *testing.T) {
+	t.Helper()
+	limit := time.After(patience)
+	for tick := time.NewTicker(10 * time.Millisecond); ; {
+		s, err := w.nats.Admin(t).Stream(t.Context(), event.StreamNote)
+		if err == nil && s.CachedInfo().State.NumDeleted == 0 && s.CachedInfo().State.Msgs == uint64(w.total()) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatal("the stream is not filled again")
+		}
+	}
+}
+
 // reader is a consumer that parks or acknowledges, with its mark in memory.
 type reader struct {
 	*event.Reader
@@ -278,6 +295,7 @@ func TestWhatIsForgottenDoesNotComeBackWithTheStream(t *testing.T) {
 			w.forget(t, o, elsewhere)
 			w.requireForgotten(t)
 			fault(t, w)
+			w.awaitFilled(t)
 			w.requireOnce(t)
 			w.requireForgotten(t)
 			unread := map[string]bool{}
