@@ -58,6 +58,16 @@ func (c Cursor) After(lane int, position int64) Cursor {
 	return c
 }
 
+// Before reports whether everything before c is before other, too.
+func (c Cursor) Before(other Cursor) bool {
+	for lane, id := range c {
+		if id > other[lane] {
+			return false
+		}
+	}
+	return true
+}
+
 // Covers reports whether the event at position of lane is before the cursor, that is, has gone by.
 func (c Cursor) Covers(lane int, position int64) bool {
 	return lane >= 0 && lane < Lanes && c[lane] >= position

@@ -187,7 +187,13 @@ func (r *Reader) startsOver(ctx context.Context, stream jetstream.Stream, info *
 // unusable says why a consumer with this mark and floor can not go on, "" if it can.
 func unusable(ctx context.Context, stream jetstream.Stream, mark Mark, floor uint64) (string, error) {
 	if floor > mark.Seq && floor >= stream.CachedInfo().State.FirstSeq { // a new consumer's floor is before the first message
-		return "the database knows less than was acknowledged", nil
+		gone, err := forgotten(ctx, stream, mark.Seq+1, floor)
+		if err != nil {
+			return "", err
+		}
+		if !gone {
+			return "the database knows less than was acknowledged", nil
+		}
 	}
 	if mark.Seq == 0 {
 		return "", nil
@@ -200,7 +206,7 @@ func unusable(ctx context.Context, stream jetstream.Stream, mark Mark, floor uin
 }
 
 // stillThere reports whether the stream before the mark is what it was. A message that expired can not tell, and need not: a stream that
-// was refilled begins at its mark or before.
+// was refilled begins at its mark or before. For one that was forgotten, the message before it tells.
 func stillThere(ctx context.Context, stream jetstream.Stream, mark Mark) (bool, error) {
 	state := stream.CachedInfo().State
 	if state.LastSeq < mark.Seq {
@@ -211,7 +217,7 @@ func stillThere(ctx context.Context, stream jetstream.Stream, mark Mark) (bool, 
 	}
 	e, _, err := eventAt(ctx, stream, mark.Seq)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return false, nil
+		return leadsTo(ctx, stream, mark)
 	}
 	if err != nil && !errors.Is(err, ErrMalformed) {
 		return false, err

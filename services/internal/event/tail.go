@@ -78,7 +78,7 @@ type tail struct {
 	one      *sync.Mutex
 	caughtUp func()
 	current  bool   // Following was told true last
-	behind   uint64 // how many events the tail has to handle until it has caught up with where the session began
+	until    uint64 // where the stream ended when the session began, 0 if nothing was to come: after that the tail has caught up
 	seen     Mark
 	lost     time.Time // when the last session ended
 }
@@ -131,7 +131,10 @@ func (t *tail) follow(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("tail %s: %w", t.stream, err)
 	}
-	t.behind = consumer.CachedInfo().NumPending
+	t.until = 0
+	if consumer.CachedInfo().NumPending > 0 {
+		t.until = max(stream.CachedInfo().State.LastSeq, 1)
+	}
 	if err := t.stand(api, stream); err != nil {
 		return err
 	}
@@ -141,7 +144,7 @@ func (t *tail) follow(ctx context.Context) error {
 		return err
 	}
 	defer s.forget(stream, r.cfg.Consumer)
-	if t.behind == 0 {
+	if t.until == 0 {
 		t.isCurrent()
 	}
 	err = t.drain(ctx, s)
@@ -208,17 +211,15 @@ func (t *tail) take(ctx context.Context, d Delivery) {
 		t.handle(d.Event)
 	}
 	t.seen = d.Mark()
-	if t.behind > 0 {
-		t.behind--
-	}
-	if t.behind == 0 {
+	// Not counted: what is forgotten meanwhile never comes. Something after it always does.
+	if d.Seq >= t.until {
 		t.isCurrent()
 	}
 }
 
 // stand tells where the outbox is if no event will.
 func (t *tail) stand(ctx context.Context, stream jetstream.Stream) error {
-	if t.cfg.Standing == nil || t.behind > 0 || t.seen.Seq > 0 {
+	if t.cfg.Standing == nil || t.until > 0 || t.seen.Seq > 0 {
 		return nil
 	}
 	var at Cursor

@@ -35,8 +35,8 @@ type End struct {
 	// Before is the outbox's position before the oldest message that is there, and Messages how many there are.
 	Before   Cursor
 	Messages uint64
-	// Hole says that messages are missing between the oldest and the newest.
-	Hole bool
+	// Missing is how many are not there of those that stood between the oldest and the newest, the newest included: forgotten, or lost.
+	Missing uint64
 }
 
 // EndOf makes sure that the stream exists as declared, and reads what stands in it. It asks the stream's leader, whose answer is never stale.
@@ -56,12 +56,26 @@ func (b *Bus) endOf(ctx context.Context, stream string) (End, error) {
 	if err != nil {
 		return End{}, fmt.Errorf("look up stream %s: %w", stream, err)
 	}
-	state := s.CachedInfo().State
+	for {
+		end, err := readEnd(ctx, s, s.CachedInfo().State)
+		if !errors.Is(err, errOldestGone) {
+			return end, err
+		}
+		if _, err := s.Info(ctx); err != nil {
+			return End{}, fmt.Errorf("look up stream %s: %w", stream, err)
+		}
+	}
+}
+
+// errOldestGone says that the oldest message expired while it was asked for.
+var errOldestGone = errors.New("the oldest message is gone")
+
+func readEnd(ctx context.Context, s jetstream.Stream, state jetstream.StreamState) (End, error) {
 	end := End{Last: state.LastSeq, Messages: state.Msgs}
 	if state.Msgs == 0 {
 		return end, nil
 	}
-	end.Hole = state.NumDeleted > 0 || state.LastSeq-state.FirstSeq+1 != state.Msgs
+	end.Missing = state.LastSeq - state.FirstSeq + 1 - state.Msgs
 	newest, stored, err := eventAt(ctx, s, state.LastSeq)
 	if err != nil {
 		return end, passes(err) // nothing stands before the beginning
@@ -84,8 +98,11 @@ func passes(err error) error {
 
 func beforeOldest(ctx context.Context, s jetstream.Stream, seq uint64) (Cursor, error) {
 	e, _, err := eventAt(ctx, s, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return Cursor{}, errOldestGone
+	}
 	if err != nil {
-		return Cursor{}, passes(err) // it expired just now, or is a stranger's: nothing to be said
+		return Cursor{}, passes(err) // it is a stranger's: nothing to be said
 	}
 	c, err := ParseCursor(e.Cursor)
 	return c.After(e.Lane, e.Position-1), err

@@ -37,10 +37,19 @@ func (o *Outbox) Append(tx *gorm.DB, events ...event.Event) error {
 	if len(events) == 0 {
 		return nil
 	}
+	rows, err := o.insert(tx, events)
+	if err != nil {
+		return err
+	}
+	pg.AfterCommit(tx, func() { o.handOver(rows.placed) })
+	return nil
+}
+
+func (o *Outbox) insert(tx *gorm.DB, events []event.Event) (*rows, error) {
 	ctx := tx.Statement.Context
 	rows, err := o.rows(ctx, events)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	found, err := tx.Statement.ConnPool.QueryContext(ctx, appendSQL, rows.args()...)
 	if err == nil {
@@ -48,10 +57,9 @@ func (o *Outbox) Append(tx *gorm.DB, events ...event.Event) error {
 		err = rows.place(found)
 	}
 	if err != nil {
-		return fmt.Errorf("append to outbox: %w", err)
+		return nil, fmt.Errorf("append to outbox: %w", err)
 	}
-	pg.AfterCommit(tx, func() { o.handOver(rows.placed) })
-	return nil
+	return rows, nil
 }
 
 // AppendLast is Append for a transaction of pg.Exchange.

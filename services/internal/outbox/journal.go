@@ -115,6 +115,19 @@ func missingSQL() string {
 	return "select coalesce(greatest(" + perLane(newest, ", ") + ") > now() - $5::interval, false)"
 }
 
+// count is how many events there are after one cursor and not after the other.
+func (j *journal) count(ctx context.Context, after, upTo event.Cursor) (n uint64, err error) {
+	if err := j.conn.QueryRow(ctx, countSQL(), after[:], upTo[:]).Scan(&n); err != nil {
+		return 0, fmt.Errorf("compare stream with outbox: %w", err)
+	}
+	return n, nil
+}
+
+func countSQL() string {
+	const between = "(select count(*) from outbox where lane = %[1]d and id > ($1::bigint[])[%[2]d] and id <= ($2::bigint[])[%[2]d])"
+	return "select " + perLane(between, " + ")
+}
+
 // knows reports whether e is the outbox's event at e's place. If it is not, the database is another one than that which published e, and new ids
 // go on behind e's.
 func (j *journal) knows(ctx context.Context, e event.Event) (bool, error) {

@@ -103,7 +103,7 @@ type placed struct {
 // what gets lost here, because the relay is elsewhere or far behind, is only later.
 func (o *Outbox) handOver(events []placed) {
 	if !o.leading.Load() {
-		o.bus.Ping(o.cfg.Source) // whichever replica relays
+		o.look()
 		return
 	}
 	for _, e := range events {
@@ -111,6 +111,26 @@ func (o *Outbox) handOver(events []placed) {
 		case o.handed <- e:
 		default:
 			o.wakeHere()
+			return
+		}
+	}
+}
+
+// look has whichever replica relays look now.
+func (o *Outbox) look() {
+	if o.leading.Load() {
+		o.wakeHere()
+		return
+	}
+	o.bus.Ping(o.cfg.Source)
+}
+
+// dropHanded forgets what was handed over and not published yet: a look finds it, if it is still to be published.
+func (o *Outbox) dropHanded() {
+	for {
+		select {
+		case <-o.handed:
+		default:
 			return
 		}
 	}

@@ -144,6 +144,9 @@ type relay struct {
 	rotated time.Time
 	audited time.Time
 	rows    []event.Event
+
+	explained  uint64 // how many messages are missing in the stream because the outbox has forgotten them, too
+	forgetting *round // nil: none
 }
 
 // lead relays over one chain after another. Its error is the database's, or errStopped.
@@ -172,6 +175,7 @@ func (r *relay) chain(ctx context.Context) error {
 	if err := r.awaitBus(ctx); err != nil {
 		return err
 	}
+	r.explained = 0 // it may be another stream
 	end, err := r.verify(ctx)
 	if err != nil {
 		return err
@@ -181,6 +185,8 @@ func (r *relay) chain(ctx context.Context) error {
 		return err
 	}
 	defer chain.Close()
+	r.dropHanded() // what has been forgotten since must not be published again
+	r.forgetting = nil
 	r.known, r.next = true, end.Cursor
 	r.acked.store(end.Cursor)
 	r.audited = time.Time{}
@@ -235,8 +241,8 @@ func (r *relay) unlike(ctx context.Context, end event.End) (string, error) {
 	if end.Messages == 0 {
 		return "", nil
 	}
-	if end.Hole {
-		return "messages are missing in the middle", nil
+	if lost, err := r.lost(ctx, end); err != nil || lost {
+		return "messages are missing in the middle", err
 	}
 	const margin = time.Hour // a younger event is certainly in both, or should be
 	age := min(event.Retention, r.cfg.Keep) - margin
@@ -251,6 +257,22 @@ func (r *relay) unlike(ctx context.Context, end event.End) (string, error) {
 	return "", nil
 }
 
+// lost reports whether messages are missing that the outbox has events for; those that were forgotten are missing in both. A message is missing for ever, and how many
+// are may only become less, as the stream expires; so the events are counted, which takes a second for some millions, only when it became more.
+func (r *relay) lost(ctx context.Context, end event.End) (bool, error) {
+	if end.Missing > r.explained {
+		if end.Newest.ID == "" {
+			return true, nil // the newest message is never forgotten
+		}
+		events, err := r.journal.count(ctx, end.Before, end.Cursor)
+		if err != nil || events > end.Messages {
+			return true, err
+		}
+	}
+	r.explained = end.Missing
+	return false, nil
+}
+
 // pump publishes what is after the cursor, and waits for more.
 func (r *relay) pump(ctx context.Context, chain *event.Chain) error {
 	poll := time.NewTicker(r.cfg.Poll)
@@ -263,7 +285,11 @@ func (r *relay) pump(ctx context.Context, chain *event.Chain) error {
 		if err := r.audit(ctx, chain, more); err != nil {
 			return err
 		}
-		if more {
+		forgetting, err := r.forget(ctx)
+		if err != nil {
+			return err
+		}
+		if more || forgetting {
 			continue
 		}
 		if err := r.await(ctx, chain, poll.C); err != nil {
@@ -390,6 +416,9 @@ func (r *relay) audit(ctx context.Context, chain *event.Chain, busy bool) error 
 		if err := r.compare(ctx, chain); err != nil {
 			return err
 		}
+	}
+	if err := r.beginForgetting(ctx, first); err != nil {
+		return err
 	}
 	return r.housekeep(ctx)
 }

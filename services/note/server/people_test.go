@@ -144,6 +144,9 @@ func TestADeletedWorkspaceLeavesNothing(t *testing.T) {
 			return w.db.Count(t, "select count(*) from "+table+" where workspace_id = $1", w.workspace) == 0
 		})
 	}
+	eventually(t, "the order to forget what was told", func() bool {
+		return w.db.Count(t, "select count(*) from outbox_forgotten where workspace_id = $1 and type = 'note.v1.WorkspaceCleared'", w.workspace) == 1
+	})
 	ann.do("POST", notes, map[string]any{}).problem(http.StatusNotFound, "workspace-not-found")
 	other.reads(kept.Id)
 }

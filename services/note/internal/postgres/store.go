@@ -22,6 +22,8 @@ import (
 type Outbox interface {
 	Append(tx *gorm.DB, events ...event.Event) error
 	AppendLast(ctx context.Context, last *pg.Last, events ...event.Event) error
+	// Forget takes the last event of a workspace, and removes what those before it told.
+	Forget(tx *gorm.DB, last event.Event) error
 }
 
 // Store is note.Store over PostgreSQL.

@@ -8,6 +8,7 @@ import (
 
 	"gorm.io/gorm"
 
+	notev1 "noteworks.dev/services/api/gen/note/v1"
 	"noteworks.dev/services/internal/event"
 	"noteworks.dev/services/note/internal/note"
 )
@@ -100,10 +101,22 @@ func (s *Store) do(tx *gorm.DB, workspace note.WorkspaceID, c chore) error {
 			return err
 		}
 	}
-	if len(events) == 0 {
+	switch {
+	case c.kind == deleteWorkspace && !more:
+		return s.forget(tx, workspace)
+	case len(events) == 0:
 		return nil
 	}
 	return s.outbox.Append(tx, events...)
+}
+
+// forget says that nothing of the workspace is left, and leaves nothing of what was said before.
+func (s *Store) forget(tx *gorm.DB, workspace note.WorkspaceID) error {
+	last, err := event.New(string(workspace), string(workspace), &notev1.WorkspaceCleared{WorkspaceId: string(workspace)})
+	if err != nil {
+		return err
+	}
+	return s.outbox.Forget(tx, last)
 }
 
 // handOverSome takes a deleted person out of a batch of notes: their own go to the successor, of others' they lose sight. Without a successor

@@ -31,6 +31,15 @@ func (s *Store) tell(tx *gorm.DB, in tenant.ID, messages ...proto.Message) error
 	return s.outbox.Append(tx, events...)
 }
 
+// forget tells that the workspace is gone, and leaves nothing of what was told before.
+func (s *Store) forget(tx *gorm.DB, id tenant.ID) error {
+	last, err := event.New(string(id), string(id), &workspacev1.WorkspaceDeleted{WorkspaceId: string(id)})
+	if err != nil {
+		return fmt.Errorf("last event of workspace %s: %w", id, err)
+	}
+	return s.outbox.Forget(tx, last)
+}
+
 func messages(facts []person.Fact) []proto.Message {
 	all := make([]proto.Message, 0, len(facts))
 	for _, f := range facts {

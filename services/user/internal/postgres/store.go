@@ -28,6 +28,8 @@ func Migrations() fs.FS { return migrations }
 // Outbox takes the events of a transaction; call it last in it.
 type Outbox interface {
 	Append(tx *gorm.DB, events ...event.Event) error
+	// Forget takes the last event of a workspace, and removes what those before it told.
+	Forget(tx *gorm.DB, last event.Event) error
 }
 
 // Store is a person.Store, a session.Store, a workspace.Store and a keyring.Store.

@@ -28,6 +28,8 @@ func (t *told) Append(_ *gorm.DB, events ...event.Event) error {
 	return nil
 }
 
+func (t *told) Forget(tx *gorm.DB, last event.Event) error { return t.Append(tx, last) }
+
 type world struct {
 	db    *pgtest.World
 	store *postgres.Store
@@ -258,6 +260,8 @@ type refusing struct{}
 var errRefused = errors.New("refused")
 
 func (refusing) Append(*gorm.DB, ...event.Event) error { return errRefused }
+
+func (refusing) Forget(*gorm.DB, event.Event) error { return errRefused }
 
 func TestWhatCanNotBeToldIsNotDone(t *testing.T) {
 	t.Parallel()

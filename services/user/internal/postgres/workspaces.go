@@ -9,7 +9,6 @@ import (
 	"google.golang.org/protobuf/proto"
 	"gorm.io/gorm"
 
-	workspacev1 "noteworks.dev/services/api/gen/workspace/v1"
 	"noteworks.dev/services/internal/pg"
 	"noteworks.dev/services/user/internal/person"
 	"noteworks.dev/services/user/internal/tenant"
@@ -110,7 +109,7 @@ func (s *Store) DeleteWorkspace(ctx context.Context, id tenant.ID) error {
 		if done.RowsAffected == 0 {
 			return nil
 		}
-		return s.tell(tx, id, &workspacev1.WorkspaceDeleted{WorkspaceId: string(id)})
+		return s.forget(tx, id)
 	})
 }
 

@@ -803,6 +803,52 @@ func (x *NoteArchived) GetArchived() bool {
 	return false
 }
 
+// The workspace was deleted, and everything of it in the note service is gone. It is the last event of the workspace in its stream, those before it are forgotten.
+// Audience: nobody.
+type WorkspaceCleared struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	WorkspaceId   string                 `protobuf:"bytes,1,opt,name=workspace_id,json=workspaceId,proto3" json:"workspace_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WorkspaceCleared) Reset() {
+	*x = WorkspaceCleared{}
+	mi := &file_note_v1_events_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WorkspaceCleared) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WorkspaceCleared) ProtoMessage() {}
+
+func (x *WorkspaceCleared) ProtoReflect() protoreflect.Message {
+	mi := &file_note_v1_events_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WorkspaceCleared.ProtoReflect.Descriptor instead.
+func (*WorkspaceCleared) Descriptor() ([]byte, []int) {
+	return file_note_v1_events_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *WorkspaceCleared) GetWorkspaceId() string {
+	if x != nil {
+		return x.WorkspaceId
+	}
+	return ""
+}
+
 var File_note_v1_events_proto protoreflect.FileDescriptor
 
 const file_note_v1_events_proto_rawDesc = "" +
@@ -870,7 +916,9 @@ const file_note_v1_events_proto_rawDesc = "" +
 	"\fNoteArchived\x12\x17\n" +
 	"\anote_id\x18\x01 \x01(\tR\x06noteId\x12\x1b\n" +
 	"\tperson_id\x18\x02 \x01(\tR\bpersonId\x12\x1a\n" +
-	"\barchived\x18\x03 \x01(\bR\barchivedB/Z-noteworks.dev/services/api/gen/note/v1;notev1b\x06proto3"
+	"\barchived\x18\x03 \x01(\bR\barchived\"5\n" +
+	"\x10WorkspaceCleared\x12!\n" +
+	"\fworkspace_id\x18\x01 \x01(\tR\vworkspaceIdB/Z-noteworks.dev/services/api/gen/note/v1;notev1b\x06proto3"
 
 var (
 	file_note_v1_events_proto_rawDescOnce sync.Once
@@ -884,7 +932,7 @@ func file_note_v1_events_proto_rawDescGZIP() []byte {
 	return file_note_v1_events_proto_rawDescData
 }
 
-var file_note_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_note_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_note_v1_events_proto_goTypes = []any{
 	(*NoteCreated)(nil),           // 0: note.v1.NoteCreated
 	(*NoteChanged)(nil),           // 1: note.v1.NoteChanged
@@ -897,12 +945,13 @@ var file_note_v1_events_proto_goTypes = []any{
 	(*NoteOwnerChanged)(nil),      // 8: note.v1.NoteOwnerChanged
 	(*NotePinned)(nil),            // 9: note.v1.NotePinned
 	(*NoteArchived)(nil),          // 10: note.v1.NoteArchived
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*WorkspaceCleared)(nil),      // 11: note.v1.WorkspaceCleared
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
 }
 var file_note_v1_events_proto_depIdxs = []int32{
-	11, // 0: note.v1.NoteCreated.updated_at:type_name -> google.protobuf.Timestamp
+	12, // 0: note.v1.NoteCreated.updated_at:type_name -> google.protobuf.Timestamp
 	2,  // 1: note.v1.NoteChanged.tags:type_name -> note.v1.Tags
-	11, // 2: note.v1.NoteChanged.updated_at:type_name -> google.protobuf.Timestamp
+	12, // 2: note.v1.NoteChanged.updated_at:type_name -> google.protobuf.Timestamp
 	3,  // [3:3] is the sub-list for method output_type
 	3,  // [3:3] is the sub-list for method input_type
 	3,  // [3:3] is the sub-list for extension type_name
@@ -922,7 +971,7 @@ func file_note_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_note_v1_events_proto_rawDesc), len(file_note_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
