@@ -16,11 +16,18 @@ const client = new QueryClient({
       networkMode: 'always',
       refetchOnWindowFocus: false,
       refetchOnReconnect: false,
-      retry: (count, err) => count < 2 && err instanceof ApiError && err.temporary && err.status !== 0,
+      retry: mayPass,
+      retryDelay: (count, err) => Math.max((err instanceof ApiError && err.retryAfter) || 0, Math.min(1_000 * 2 ** count, 30_000)),
     },
     mutations: { networkMode: 'always' },
   },
 })
+
+/** A server that is away, or a workspace that is suspended, is waited for elsewhere. One that asks to wait is believed, for longer than others. */
+function mayPass(count: number, err: Error): boolean {
+  if (!(err instanceof ApiError) || !err.temporary || err.status === 0 || err.code === 'workspace-suspended') return false
+  return count < (err.code === 'requests-limit-reached' ? 10 : 2)
+}
 
 const app = createApp(App)
 app.provide(runtimeKey, createRuntime())

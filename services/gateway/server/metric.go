@@ -36,10 +36,11 @@ func (s *Server) gauges() []gauge {
 			}
 			return 0
 		}},
+		{"noteworks.requests.limited", "requests refused because their workspace had used up what it may send", true, func(live.Stats) int64 { return s.quota.Refused() }},
 	}
 }
 
-// observe registers the metrics of the live hub; those of requests, upstreams and breakers come with the kit.
+// observe registers the metrics of the live hub and the door; those of requests, upstreams and breakers come with the kit.
 func (s *Server) observe() error {
 	meter := s.tel.Meters.Meter(telemetry.Scope)
 	all := s.gauges()

@@ -15,6 +15,7 @@ import (
 	"noteworks.dev/services/gateway/internal/listen"
 	"noteworks.dev/services/gateway/internal/live"
 	"noteworks.dev/services/gateway/internal/proxy"
+	"noteworks.dev/services/gateway/internal/quota"
 	"noteworks.dev/services/gateway/internal/socket"
 	"noteworks.dev/services/gateway/internal/tenant"
 	"noteworks.dev/services/gateway/internal/web"
@@ -38,6 +39,7 @@ type Server struct {
 	hub        *live.Hub
 	listener   *listen.Listener
 	workspaces *tenant.Directory
+	quota      *quota.Quota
 	sockets    *socket.Server
 	site       *web.Site
 	upstreams  []*balance.Transport
@@ -52,7 +54,7 @@ func New(ctx context.Context, cfg Config, tel *telemetry.Telemetry) (*Server, er
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Server{cfg: cfg, tel: tel, hub: live.NewHub(live.Limits{}, cfg.Now)}
+	s := &Server{cfg: cfg, tel: tel, hub: live.NewHub(live.Limits{}, cfg.Now), quota: quota.New(cfg.Now)}
 	user, err := s.upstream("user", cfg.UserHTTPURL)
 	if err != nil {
 		return nil, err
@@ -94,11 +96,12 @@ func (s *Server) build(upstreams map[proxy.Upstream]http.RoundTripper) {
 		Workspaces: s.workspaces,
 		Verifier:   auth.NewVerifier(auth.NewJWKS(strings.TrimSuffix(s.cfg.UserRPCURL, "/")+"/.well-known/jwks.json", s.keys, s.cfg.Now), s.cfg.Now),
 		Endings:    s.hub.Endings(),
+		Quota:      s.quota,
 		API:        proxy.New(upstreams, s.cfg.TrustedProxies),
 		Site:       s.site,
 		Trusted:    s.cfg.TrustedProxies,
 	}
-	s.sockets = socket.NewServer(s.cfg.Live, s.hub, door.Verify, door.HostWorkspace, s.tel, s.cfg.Now)
+	s.sockets = socket.NewServer(s.cfg.Live, s.hub, door.Verify, door.Enter, s.tel, s.cfg.Now)
 	door.Live = s.sockets
 
 	handler := edge.Untraced(httpserver.Instrument(httpserver.AccessLog(door, s.tel), s.tel, nil, httpserver.PublicDoor()))

@@ -21,6 +21,7 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 
+	workspacev1 "noteworks.dev/services/api/gen/workspace/v1"
 	"noteworks.dev/services/internal/auth"
 	"noteworks.dev/services/internal/config"
 	"noteworks.dev/services/internal/event"
@@ -49,6 +50,15 @@ type world struct {
 	gateway    *Server
 	client     *http.Client
 	facts      *facts
+
+	mu     sync.Mutex
+	policy policy
+}
+
+// policy is what the user service says of the workspace of localhost.
+type policy struct {
+	Suspended         bool `json:"suspended,omitempty"`
+	RequestsPerMinute int  `json:"requestsPerMinute,omitempty"`
 }
 
 func startWorld(t testing.TB, change ...func(*Config)) *world {
@@ -119,7 +129,30 @@ func (w *world) workspace(rw http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(rw, `{"code":"workspace-not-found","status":404}`)
 		return
 	}
-	_ = json.NewEncoder(rw).Encode(map[string]string{"id": id, "slug": "s", "title": "T", "signUp": "open"})
+	said := struct {
+		ID     string `json:"id"`
+		Slug   string `json:"slug"`
+		Title  string `json:"title"`
+		SignUp string `json:"signUp"`
+		policy
+	}{ID: id, Slug: "s", Title: "T", SignUp: "open"}
+	if id == here {
+		w.mu.Lock()
+		said.policy = w.policy
+		w.mu.Unlock()
+	}
+	_ = json.NewEncoder(rw).Encode(said)
+}
+
+// apply changes the workspace of localhost as an administrator does, and tells of it.
+func (w *world) apply(p policy) {
+	w.t.Helper()
+	w.mu.Lock()
+	w.policy = p
+	w.mu.Unlock()
+	w.facts.publish(here, here, &workspacev1.WorkspaceApplied{WorkspaceId: here, Policy: &workspacev1.Policy{
+		Suspended: p.Suspended, Limits: &workspacev1.Limits{RequestsPerMinute: int32(p.RequestsPerMinute)}, //nolint:gosec // a test's
+	}})
 }
 
 func (w *world) jwks(rw http.ResponseWriter, _ *http.Request) {

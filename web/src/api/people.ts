@@ -1,6 +1,6 @@
 import { everyPage } from './notes'
 import type { Send } from './http'
-import type { ProfileChange, User, UserList, Workspace } from './gen/user'
+import type { Invitation, InvitationList, InvitationWithCode, ProfileChange, User, UserList, Workspace } from './gen/user'
 
 const at = (id: string) => `/api/v1/users/${encodeURIComponent(id)}`
 
@@ -19,6 +19,12 @@ export function peopleApi(send: Send) {
     deactivate: (id: string) => send<void>(`${at(id)}/deactivate`, { method: 'POST' }),
     reactivate: (id: string) => send<void>(`${at(id)}/reactivate`, { method: 'POST' }),
     remove: (id: string) => send<void>(at(id), { method: 'DELETE' }),
+    /** Those that are open; their codes were told once, to whoever made them. */
+    invitations: (signal?: AbortSignal) => everyPage<Invitation>((cursor) =>
+      send<InvitationList>('/api/v1/invitations', { query: { cursor, limit: 100 }, signal })),
+    /** Replaces an open invitation of the same address. */
+    invite: (email: string) => send<InvitationWithCode>('/api/v1/invitations', { method: 'POST', body: { email } }),
+    uninvite: (id: string) => send<void>(`/api/v1/invitations/${encodeURIComponent(id)}`, { method: 'DELETE' }),
   }
 }
 

@@ -20,6 +20,11 @@ export class ApiError extends Error {
     super(detail || code)
   }
 
+  /** The workspace has no room for it: the same request passes when there is some again. */
+  get full(): boolean {
+    return this.status === 403 && this.code.endsWith('-limit-reached')
+  }
+
   /** Nothing is wrong with the request: the same one may pass later. */
   get temporary(): boolean {
     return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500

@@ -1,7 +1,18 @@
 import { ApiError } from '@/api/problem'
 
+/** What can be told better by its code than by its status. */
+const words: Record<string, string> = {
+  'workspace-suspended': 'suspended',
+  'requests-limit-reached': 'requestsLimit',
+  'members-limit-reached': 'membersLimit',
+  'notes-limit-reached': 'notesLimit',
+  'storage-limit-reached': 'storageLimit',
+}
+
 /** Which words of `error.*` explain a failed request. */
 export function explanationOf(error: ApiError): string {
+  const own = words[error.code]
+  if (own) return own
   if (error.status === 0) return 'unreachable'
   if (error.status === 429) return 'tooMany'
   if (error.status === 403) return 'forbidden'

@@ -1,7 +1,8 @@
 // Package edge is the public door: what every request from outside passes, and where it goes from there.
 //
-// It promises: a request is for a workspace that exists; a token is genuine, of that workspace, and of a session that has not ended; a path
-// means the same here as it will behind; every answer carries the security headers. Imports the gateway's own packages and the kit.
+// It promises: a request is for a workspace that exists, is not suspended, and has not used up its requests; a token is genuine, of that
+// workspace, and of a session that has not ended; a path means the same here as it will behind; every answer carries the security
+// headers. Imports the gateway's own packages and the kit.
 package edge
 
 import (
@@ -12,6 +13,7 @@ import (
 
 	"noteworks.dev/services/gateway/internal/live"
 	"noteworks.dev/services/gateway/internal/proxy"
+	"noteworks.dev/services/gateway/internal/quota"
 	"noteworks.dev/services/gateway/internal/tenant"
 	"noteworks.dev/services/gateway/internal/web"
 	"noteworks.dev/services/internal/auth"
@@ -24,6 +26,8 @@ const (
 	apiPrefix = "/api/"
 	// LivePath is where sockets are opened.
 	LivePath = "/api/v1/live"
+	// workspacePath is where anyone learns about the workspace, also that it is suspended.
+	workspacePath = "/api/v1/workspace"
 	// maxTarget bounds a request's path and query.
 	maxTarget = 8 << 10
 	maxPath   = 2 << 10
@@ -39,6 +43,7 @@ type Door struct {
 	Workspaces Workspaces
 	Verifier   *auth.Verifier
 	Endings    *live.Endings
+	Quota      *quota.Quota
 	Live       http.Handler
 	API        http.Handler
 	Site       http.Handler
@@ -69,7 +74,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (d *Door) call(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == LivePath:
-		d.Live.ServeHTTP(w, r) // asks for the workspace itself, and for the person in the first frame
+		d.Live.ServeHTTP(w, r) // asks Enter itself, and for the person in the first frame
 	case proxy.UpstreamOf(r.URL.Path) == proxy.None:
 		problem.Write(w, r, errs.NotFound("not-found", "There is nothing at this address."))
 	default:
@@ -82,10 +87,12 @@ func (d *Door) call(w http.ResponseWriter, r *http.Request) {
 }
 
 // page serves the app at hosts that have a workspace. When that cannot be told the app is served: it says by itself that the
-// service is away.
+// service is away. The parts of the app are served while the workspace is suspended, for pages that are open and tell of it themselves.
 func (d *Door) page(w http.ResponseWriter, r *http.Request) {
-	_, err := d.Workspaces.Find(r.Context(), r.Host)
+	workspace, err := d.Workspaces.Find(r.Context(), r.Host)
 	switch {
+	case workspace.Suspended && web.Navigates(r):
+		web.Suspended(w, r)
 	case errs.KindOf(err) != errs.KindNotFound:
 		d.Site.ServeHTTP(w, r)
 	case web.Navigates(r):
@@ -95,18 +102,48 @@ func (d *Door) page(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// HostWorkspace is the id of the workspace that r's host names.
-func (d *Door) HostWorkspace(r *http.Request) (string, error) {
+// Enter is the id of the workspace that r's host names, if r may open a socket there. That is one of its requests.
+func (d *Door) Enter(r *http.Request) (string, error) {
 	w, err := d.Workspaces.Find(r.Context(), r.Host)
-	return w.ID, err
+	switch {
+	case err != nil:
+		return "", err
+	case w.Suspended:
+		return "", tenant.ErrSuspended()
+	}
+	return w.ID, d.count(w)
 }
 
-// admit lets r pass without a token, or with one that is good here. What an anonymous request may do is the service's to say.
+// admit lets r pass if its workspace is open to requests, and r has no token or one that is good there. What is refused for its token does
+// not count against the workspace, whose limit would be anybody's to use up.
 func (d *Door) admit(r *http.Request) error {
-	workspace, err := d.HostWorkspace(r)
-	if err != nil {
+	w, err := d.Workspaces.Find(r.Context(), r.Host)
+	switch {
+	case err != nil:
+		return err
+	case r.URL.Path == workspacePath:
+		return d.identify(r, w.ID)
+	case w.Suspended:
+		return tenant.ErrSuspended()
+	}
+	if err := d.identify(r, w.ID); err != nil {
 		return err
 	}
+	return d.count(w)
+}
+
+// count takes one of w's requests.
+func (d *Door) count(w tenant.Workspace) error {
+	wait, ok := d.Quota.Take(w.ID, w.RequestsPerMinute)
+	if ok {
+		return nil
+	}
+	return errs.RateLimited("requests-limit-reached", "This workspace has sent more requests than it may at a time. Please wait a moment.").
+		WithRetryAfter(wait)
+}
+
+// identify lets r pass without a token, or with one that is good here. What an anonymous request may do is the service's to say.
+func (d *Door) identify(r *http.Request, workspace string) error {
 	if !takesToken(r.URL.Path) {
 		r.Header.Del("Authorization") // a client whose token has expired comes here for a new one, and may send it along
 		return nil
@@ -124,7 +161,7 @@ func (d *Door) admit(r *http.Request) error {
 
 // takesToken reports whether a token means anything at path: credential routes go by password and cookie.
 func takesToken(path string) bool {
-	return !strings.HasPrefix(path, "/api/v1/auth/") && path != "/api/v1/workspace"
+	return !strings.HasPrefix(path, "/api/v1/auth/") && path != workspacePath
 }
 
 func (d *Door) mayAct(who live.Identity, workspace string) error {

@@ -121,13 +121,13 @@ func streamOf(name string) live.Stream {
 // take hands e to the hub and, if anyone got it, leaves a span in its trace.
 func (l *Listener) take(e event.Event) {
 	begin := time.Now()
+	if strings.HasPrefix(e.Type, "workspace.v1.") {
+		l.workspaces.Changed(e.WorkspaceID) // before sockets are closed, which may come back at once
+	}
 	known, err := translate(e)
 	if err != nil {
 		l.log.Warn("event not understood", telemetry.EventID(e.ID), telemetry.EventType(e.Type), telemetry.Err(err))
 		return
-	}
-	if strings.HasPrefix(e.Type, "workspace.v1.") {
-		l.workspaces.Changed(e.WorkspaceID)
 	}
 	if sockets := l.hub.Publish(known); sockets > 0 {
 		l.pushed(e, sockets, begin)
@@ -150,11 +150,18 @@ func translate(e event.Event) (*live.Event, error) {
 	}
 	known.Stream = live.UserStream
 	known.Everyone = e.Type == typeOf(&userv1.UserRenamed{})
-	known.Ended, err = ending(e)
-	if err == nil && known.Everyone {
-		err = checkData(e)
+	if known.Ended, err = ending(e); err != nil {
+		return known, err
 	}
-	return known, err
+	if known.Everyone {
+		return known, checkData(e)
+	}
+	if e.Type == typeOf(&workspacev1.WorkspaceApplied{}) {
+		m, err := event.Decode[*workspacev1.WorkspaceApplied](e)
+		known.Suspended = new(m.GetPolicy().GetSuspended())
+		return known, err
+	}
+	return known, nil
 }
 
 // checkData makes sure that what goes into a frame as it is does not break the frame.

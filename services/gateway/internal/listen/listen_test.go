@@ -86,6 +86,25 @@ func TestWhatIsNotForBrowsersStaysInside(t *testing.T) {
 	}
 }
 
+func TestASuspendedWorkspaceIsSeenAndSoIsItsReturn(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	ann := w.browser("ann", "")
+	ann.isReady()
+	w.user.happen(workspace, &workspacev1.WorkspaceApplied{WorkspaceId: workspace, Version: 2, Policy: &workspacev1.Policy{Suspended: true}})
+	if f := ann.next(); f.Type != "error" || f.Code != live.CodeWorkspaceSuspended {
+		t.Errorf("%+v", f)
+	}
+	if id := <-w.changed; id != workspace {
+		t.Errorf("%s changed", id)
+	}
+	w.user.happen(workspace, &workspacev1.WorkspaceApplied{WorkspaceId: workspace, Version: 3})
+	w.user.happen(workspace, &workspacev1.WorkspaceApplied{WorkspaceId: workspace, Version: 4})
+	<-w.changed
+	<-w.changed // heard of the last one: done with the one before it
+	w.browser("ann", "").isReady()
+}
+
 func TestThePushEndsTheTraceOfItsChange(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t)

@@ -3,6 +3,7 @@
 //
 // It promises:
 //   - a person gets an event only as a member of its audience, in its workspace, on a session that has not ended, once per socket;
+//   - a suspended workspace has no sockets, and its sessions are as good as before when it is resumed;
 //   - what was taken away (NoteUnshared, NoteTrashed) is not sent any more: neither what still waits in a queue nor what a replay finds;
 //   - between ready and the first event there is no gap and no duplicate, because joining and publishing exclude each other;
 //   - a replay that cannot be complete is never attempted: the client is told to resync;

@@ -146,6 +146,9 @@ func (m *expiring[K, V]) expire(now time.Time) {
 	}
 }
 
+// remove leaves the place in the order, which dropOldest will find empty.
+func (m *expiring[K, V]) remove(key K) { delete(m.values, key) }
+
 // dropOldest leaves the value alone if it was put again later.
 func (m *expiring[K, V]) dropOldest() {
 	oldest := m.order[0]

@@ -23,6 +23,8 @@ type Event struct {
 	Withdrawn Withdrawal
 	// Ended is what the event does to sessions; nil is nothing.
 	Ended *Ending
+	// Suspended says whether the workspace is, from this event on; nil is that the event does not say.
+	Suspended *bool
 }
 
 // Withdrawal is from whom a note is taken: from one person, or from all but one. The zero value takes nothing.

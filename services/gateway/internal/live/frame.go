@@ -37,6 +37,8 @@ const (
 	CodeTooSlow         = "too-slow"
 	CodeUnavailable     = "unavailable"
 	CodeRestart         = "restart"
+	// CodeWorkspaceSuspended is no ending: the same session comes in again when the workspace is resumed.
+	CodeWorkspaceSuspended = "workspace-suspended"
 )
 
 // MaxClientFrame is the longest frame a client may send: a token has up to 4 kB less what surrounds it.

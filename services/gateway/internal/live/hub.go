@@ -49,15 +49,17 @@ type Hub struct {
 	endings *Endings
 	stats   counters
 
-	mu      sync.Mutex
-	at      Cursor        // everything up to here was seen
-	floor   Cursor        // a replay is complete from here on
-	met     [streams]bool // at and floor of the stream mean something
-	ring    ring
-	rooms   map[string]*room
-	held    map[*Client]struct{} // who waits for ready
-	early   map[*Client]struct{} // who is ahead of this process
-	holding bool
+	mu    sync.Mutex
+	at    Cursor        // everything up to here was seen
+	floor Cursor        // a replay is complete from here on
+	met   [streams]bool // at and floor of the stream mean something
+	ring  ring
+	rooms map[string]*room
+	held  map[*Client]struct{} // who waits for ready
+	early map[*Client]struct{} // who is ahead of this process
+	// suspended are workspaces that were lately. Whoever opens a socket is asked for by host; this is for sockets that were open already.
+	suspended expiring[string, struct{}]
+	holding   bool
 }
 
 // room is the sockets of one workspace.
@@ -84,6 +86,9 @@ func NewHub(limits Limits, now func() time.Time) *Hub {
 	}
 }
 
+// suspensionTTL is how long a suspension is remembered: longer than a socket may be open before it has signed in.
+const suspensionTTL = time.Minute
+
 // Endings is the list of sessions that ended, which the hub keeps.
 func (h *Hub) Endings() *Endings { return h.endings }
 
@@ -96,12 +101,15 @@ func (h *Hub) NewClient(wake, ended func()) *Client {
 // Join makes c who's socket. Its queue gets ready, then what of the events after since who may see, or resync if that cannot be
 // complete, then every event from now on. An empty since is a client that has just loaded everything by other means.
 // Joining again as the same person extends the stay and is answered by ready alone. The error is errs.Unauthenticated "session-ended"
-// or "other-person".
+// or "other-person", or errs.Unavailable "workspace-suspended" for a workspace that has just been.
 func (h *Hub) Join(c *Client, who Identity, since string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.endings.Ended(who) {
 		return errs.Unauthenticated(CodeSessionEnded, "The session has ended.")
+	}
+	if _, suspended := h.suspended.get(who.Workspace, h.now()); suspended {
+		return errs.Unavailable(CodeWorkspaceSuspended, "The workspace is suspended.")
 	}
 	if c.joined {
 		return h.rejoin(c, who)
@@ -198,6 +206,9 @@ func (h *Hub) Publish(e *Event) (sockets int) {
 	if e.Ended != nil {
 		h.endings.add(e.Workspace, e.Ended, e.Time)
 		h.endSockets(e.Workspace, e.Ended.Person)
+	}
+	if e.Suspended != nil {
+		h.suspend(e.Workspace, *e.Suspended)
 	}
 	if !e.forBrowsers() {
 		return 0
@@ -308,6 +319,24 @@ func (h *Hub) endSockets(workspace, person string) {
 	}
 }
 
+// suspend sends everyone in workspace away, or lets them come in again.
+func (h *Hub) suspend(workspace string, is bool) {
+	if !is {
+		h.suspended.remove(workspace)
+		return
+	}
+	h.suspended.put(workspace, struct{}{}, h.now().Add(suspensionTTL))
+	r := h.rooms[workspace]
+	if r == nil {
+		return
+	}
+	for _, clients := range r.people {
+		for _, c := range clients {
+			c.End(CodeWorkspaceSuspended)
+		}
+	}
+}
+
 func (h *Hub) endOver(clients []*Client) {
 	for _, c := range clients {
 		if h.endings.Ended(c.who) {
@@ -323,6 +352,7 @@ func (h *Hub) Sweep() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.now()
+	h.suspended.expire(now)
 	h.ring.expire(now, h.evicted)
 	for c := range h.held {
 		if now.Sub(c.waiting) < h.limits.ReadyWait {

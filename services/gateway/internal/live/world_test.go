@@ -175,4 +175,13 @@ func (w *world) end(workspace string, ending live.Ending) {
 	})
 }
 
+// applied publishes that a workspace is suspended, or is not.
+func (w *world) applied(workspace string, suspended bool) {
+	w.next[live.UserStream][0]++
+	w.hub.Publish(&live.Event{
+		Stream: live.UserStream, Position: w.next[live.UserStream][0], Outbox: w.next[live.UserStream],
+		ID: "applied", Type: "workspace.v1.WorkspaceApplied", Workspace: workspace, Time: w.time, Suspended: &suspended, Data: []byte(`{}`),
+	})
+}
+
 func (w *world) pass(d time.Duration) { w.time = w.time.Add(d) }

@@ -36,6 +36,7 @@ type route struct {
 func routes() []route {
 	return []route{
 		{"/api/v1/auth", User},
+		{"/api/v1/invitations", User},
 		{"/api/v1/me", User},
 		{"/api/v1/users", User},
 		{"/api/v1/workspace", User},
@@ -82,6 +83,7 @@ const (
 	userIDParam  = "{userId}"
 	versionParam = "{version}"
 	noteIDParam  = "{id}"
+	inviteParam  = "{invitationId}"
 )
 
 // Template is the route of path as OpenAPI writes it, for the names of spans and the labels of metrics: segments that stand where an id
@@ -106,6 +108,8 @@ func parameter(before, segment string) string {
 		return userIDParam
 	case "revisions":
 		return versionParam
+	case "invitations":
+		return inviteParam
 	}
 	switch segment {
 	case "shares", "revisions", "restore", "pin", "archive", "deactivate", "reactivate", "register", "login", "refresh", "logout":

@@ -212,10 +212,10 @@ func (p *peer) authenticate(frame live.ClientFrame) {
 	p.expires = who.Expires
 }
 
-// refusal is the code that a client acts upon: with a fresh token, by signing in, by trying again.
+// refusal is the code that a client acts upon: with a fresh token, by signing in, by trying again, by waiting.
 func refusal(err error) string {
 	switch code := errs.CodeOf(err); code {
-	case live.CodeSessionEnded, live.CodeTokenExpired, live.CodeWrongWorkspace, live.CodeOtherPerson:
+	case live.CodeSessionEnded, live.CodeTokenExpired, live.CodeWrongWorkspace, live.CodeOtherPerson, live.CodeWorkspaceSuspended:
 		return code
 	}
 	if errs.KindOf(err) == errs.KindUnauthenticated {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -34,6 +35,7 @@ func TestHandshakesThatAreRefused(t *testing.T) {
 		"token in the URL":     {"?token=abc", nil, 400, "query-not-allowed"},
 		"anything in the URL":  {"?since=abc", nil, 400, "query-not-allowed"},
 		"no such workspace":    {"", http.Header{"Host": {"nowhere.localhost"}}, 404, "workspace-not-found"},
+		"suspended workspace":  {"", http.Header{"Host": {"suspended.localhost"}}, 503, "workspace-suspended"},
 		"no WebSocket version": {"", http.Header{"Sec-Websocket-Version": {"8"}}, 400, "websocket-required"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -112,6 +114,22 @@ func TestOriginsThatMayConnect(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestASocketOfASuspendedWorkspaceIsToldWhyAndTakenBackLater(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t, socket.Config{}, live.Limits{})
+	suspended := func(is bool) {
+		n := w.next.Add(1)
+		w.hub.Publish(&live.Event{Stream: live.UserStream, Position: n, Outbox: live.Place{n}, Workspace: workspace, Time: time.Now(), Suspended: &is})
+	}
+	in, silent := w.signedIn("ann"), w.open()
+	suspended(true)
+	silent.auth("bob")
+	in.endsWith(live.CodeWorkspaceSuspended, websocket.StatusTryAgainLater)
+	silent.endsWith(live.CodeWorkspaceSuspended, websocket.StatusTryAgainLater)
+	suspended(false)
+	w.signedIn("ann")
 }
 
 func TestFirstFramesThatAreRefused(t *testing.T) {

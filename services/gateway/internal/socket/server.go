@@ -24,15 +24,15 @@ import (
 // Verify answers who a token speaks for. Its errors are the verifier's.
 type Verify func(ctx context.Context, token string) (live.Identity, error)
 
-// HostWorkspace is the id of the workspace that r's Host names.
-type HostWorkspace func(r *http.Request) (string, error)
+// Enter is the id of the workspace that r's Host names, if a socket may be opened there now.
+type Enter func(r *http.Request) (string, error)
 
 // Server upgrades requests to sockets of the hub. Start it before the first request.
 type Server struct {
 	cfg    Config
 	hub    *live.Hub
 	verify Verify
-	host   HostWorkspace
+	enter  Enter
 	log    *slog.Logger
 	now    func() time.Time
 	up     *gws.Upgrader
@@ -48,9 +48,9 @@ type Server struct {
 }
 
 // NewServer is a server of sockets for hub.
-func NewServer(cfg Config, hub *live.Hub, verify Verify, host HostWorkspace, tel *telemetry.Telemetry, now func() time.Time) *Server {
+func NewServer(cfg Config, hub *live.Hub, verify Verify, enter Enter, tel *telemetry.Telemetry, now func() time.Time) *Server {
 	s := &Server{
-		cfg: cfg, hub: hub, verify: verify, host: host, now: now,
+		cfg: cfg, hub: hub, verify: verify, enter: enter, now: now,
 		log:   tel.Log.With(telemetry.Component("live")),
 		peers: make(map[*peer]struct{}),
 	}
@@ -115,7 +115,7 @@ func (s *Server) admit(r *http.Request) (workspace string, err error) {
 	case !originAllowed(r, s.cfg.AllowedOrigins):
 		return "", errs.Forbidden("foreign-origin", "Pages of other sites may not connect.")
 	}
-	return s.host(r)
+	return s.enter(r)
 }
 
 func isHandshake(r *http.Request) bool {

@@ -178,7 +178,7 @@ func closeCode(code string) uint16 {
 		return 1003
 	case live.CodeMalformedFrame:
 		return 1007
-	case live.CodeUnavailable, live.CodeTooSlow:
+	case live.CodeUnavailable, live.CodeTooSlow, live.CodeWorkspaceSuspended:
 		return 1013
 	}
 	return 1008

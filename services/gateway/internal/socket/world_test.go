@@ -84,7 +84,7 @@ func newWorld(t testing.TB, cfg socket.Config, limits live.Limits) *world {
 	}
 	w := &world{t: t, hub: live.NewHub(limits, time.Now), life: 5 * time.Minute}
 	w.hub.Release()
-	w.sockets = socket.NewServer(cfg, w.hub, w.verify, w.host, telemetry.Discard(), time.Now)
+	w.sockets = socket.NewServer(cfg, w.hub, w.verify, w.enter, telemetry.Discard(), time.Now)
 	return w
 }
 
@@ -114,9 +114,12 @@ func (w *world) verify(_ context.Context, token string) (live.Identity, error) {
 	return live.Identity{Person: person, Workspace: of, Session: "session of " + token, Expires: time.Now().Add(w.life)}, nil
 }
 
-func (w *world) host(r *http.Request) (string, error) {
+func (w *world) enter(r *http.Request) (string, error) {
 	if strings.HasPrefix(r.Host, "nowhere.") {
 		return "", errs.NotFound("workspace-not-found", "")
+	}
+	if strings.HasPrefix(r.Host, "suspended.") {
+		return "", errs.Unavailable(live.CodeWorkspaceSuspended, "")
 	}
 	return workspace, nil
 }

@@ -1,7 +1,8 @@
 // Package tenant knows which workspace a host names. It asks the user service and remembers the answer for a while.
 //
-// It promises: an answer that is known is given at once, also while the user service is away; memory is bounded whatever hosts are
-// asked for; a flood of unknown hosts reaches the user service only a few at a time.
+// It promises: an answer that is known is given at once, also while the user service is away; what was answered before a change is not
+// given after it was heard of; memory is bounded whatever hosts are asked for; a flood of unknown hosts reaches the user service only a
+// few at a time.
 package tenant
 
 import (
@@ -12,6 +13,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,6 +28,10 @@ type Workspace struct {
 	ID    string `json:"id"`
 	Slug  string `json:"slug"`
 	Title string `json:"title"`
+	// Suspended workspaces let nobody in for the time being.
+	Suspended bool `json:"suspended"`
+	// RequestsPerMinute is what is let through; 0 is everything.
+	RequestsPerMinute int `json:"requestsPerMinute"`
 }
 
 const (
@@ -43,6 +49,13 @@ func ErrUnknown() *errs.Error {
 	return errs.NotFound("workspace-not-found", "There is no workspace at this address.")
 }
 
+// ErrSuspended is errs.Unavailable "workspace-suspended".
+func ErrSuspended() *errs.Error {
+	return errs.Unavailable("workspace-suspended",
+		"This workspace is suspended. Nothing in it is lost. Whoever administers it can say why and for how long.").
+		WithRetryAfter(time.Minute)
+}
+
 // Directory answers by host. Every method may be called by any goroutine.
 type Directory struct {
 	url    string
@@ -54,6 +67,7 @@ type Directory struct {
 	mu      sync.Mutex
 	known   map[string]entry
 	unknown map[string]time.Time // until when
+	asking  map[*question]struct{}
 	closed  bool
 	renewal sync.WaitGroup
 }
@@ -62,6 +76,9 @@ type entry struct {
 	workspace Workspace
 	until     time.Time
 }
+
+// question is one that is under way, and the workspaces that have changed since it was asked.
+type question struct{ changed []string }
 
 // New asks the user service at base through transport.
 func New(base string, transport http.RoundTripper, now func() time.Time) *Directory {
@@ -72,6 +89,7 @@ func New(base string, transport http.RoundTripper, now func() time.Time) *Direct
 		places:  make(chan struct{}, maxLookups),
 		known:   make(map[string]entry),
 		unknown: make(map[string]time.Time),
+		asking:  make(map[*question]struct{}),
 	}
 }
 
@@ -95,7 +113,7 @@ func (d *Directory) Find(ctx context.Context, host string) (Workspace, error) {
 	return d.lookup(ctx, name)
 }
 
-// Changed forgets what was remembered of a workspace, and of hosts that had none.
+// Changed forgets what was remembered of a workspace, and of hosts that had none, and what questions under way will be answered about them.
 func (d *Directory) Changed(id string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -105,6 +123,9 @@ func (d *Directory) Changed(id string) {
 		}
 	}
 	clear(d.unknown)
+	for q := range d.asking {
+		q.changed = append(q.changed, id)
+	}
 }
 
 // Close waits for what is under way.
@@ -162,7 +183,10 @@ func (d *Directory) look(name string) (Workspace, state) {
 func (d *Directory) renew(ctx context.Context, name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	e := d.known[name]
+	e, ok := d.known[name]
+	if !ok {
+		return // it has changed since it was looked at; the next one asks
+	}
 	e.until = d.now().Add(time.Second) // one question at a time, and not every request's
 	d.known[name] = e
 	if d.closed {
@@ -193,10 +217,34 @@ func (d *Directory) askAndKeep(ctx context.Context, name string) (Workspace, err
 	default:
 		return Workspace{}, unavailable(errors.New("too many lookups at once"))
 	}
-	w, err := d.ask(ctx, name)
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
+	for {
+		q := d.begin()
+		w, err := d.ask(ctx, name)
+		if d.keep(name, q, w, err) {
+			return w, err
+		}
+	}
+}
+
+func (d *Directory) begin() *question {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	q := &question{}
+	d.asking[q] = struct{}{}
+	return q
+}
+
+// keep remembers the answer to q. False means that the workspace changed meanwhile: the answer may be from before that, and others may be
+// waiting for it who came after.
+func (d *Directory) keep(name string, q *question, w Workspace, err error) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.asking, q)
 	switch {
+	case err == nil && slices.Contains(q.changed, w.ID), errs.KindOf(err) == errs.KindNotFound && len(q.changed) > 0:
+		return false
 	case err == nil:
 		delete(d.unknown, name)
 		makeRoom(d.known, maxKnown)
@@ -206,7 +254,8 @@ func (d *Directory) askAndKeep(ctx context.Context, name string) (Workspace, err
 		makeRoom(d.unknown, maxUnknown)
 		d.unknown[name] = d.now().Add(unknownFor)
 	}
-	return w, err
+	d.flight.Forget(name) // whoever comes after the next change must not be given this answer
+	return true
 }
 
 // makeRoom drops any one entry of a full map: none is worth more than another.
@@ -220,8 +269,6 @@ func makeRoom[V any](m map[string]V, limit int) {
 }
 
 func (d *Directory) ask(ctx context.Context, name string) (Workspace, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookupTime)
-	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url, nil)
 	if err != nil {
 		return Workspace{}, fmt.Errorf("workspace request: %w", err)

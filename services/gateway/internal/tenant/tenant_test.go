@@ -173,6 +173,94 @@ func TestAChangeIsSeenAtOnce(t *testing.T) {
 	}
 }
 
+func TestThePolicyOfAWorkspaceIsKnown(t *testing.T) {
+	t.Parallel()
+	body := `{"id":"id-a","slug":"s","title":"T","signUp":"open","suspended":true,"requestsPerMinute":60}`
+	d := tenant.New("http://user", roundTrip(func(*http.Request) (*http.Response, error) { return answer(200, body), nil }), time.Now)
+	defer d.Close()
+	if w, err := d.Find(t.Context(), "a.localhost"); err != nil || !w.Suspended || w.RequestsPerMinute != 60 {
+		t.Errorf("%+v, %v", w, err)
+	}
+}
+
+// beforeAndAfter answers the first question late, with what was so before it was answered, and the others with what is so now.
+func beforeAndAfter(t *testing.T, before, after *http.Response) (d *tenant.Directory, asked chan struct{}, answered chan struct{}) {
+	t.Helper()
+	asked, answered = make(chan struct{}), make(chan struct{})
+	var questions atomic.Int64
+	d = tenant.New("http://user", roundTrip(func(*http.Request) (*http.Response, error) {
+		if questions.Add(1) > 1 {
+			return after, nil
+		}
+		close(asked)
+		<-answered
+		return before, nil
+	}), time.Now)
+	t.Cleanup(d.Close)
+	return d, asked, answered
+}
+
+func TestAnAnswerFromBeforeAChangeIsGivenToNobody(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ before, after *http.Response }{
+		"suspended": {answer(200, `{"id":"id-a"}`), answer(200, `{"id":"id-a","suspended":true}`)},
+		"resumed":   {answer(200, `{"id":"id-a","suspended":true}`), answer(200, `{"id":"id-a"}`)},
+		"removed":   {answer(200, `{"id":"id-a"}`), answer(404, `{}`)},
+		"new":       {answer(404, `{}`), answer(200, `{"id":"id-a","suspended":true}`)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wantFound, wantSuspended := c.after.StatusCode == 200, name == "suspended" || name == "new"
+			d, asked, answered := beforeAndAfter(t, c.before, c.after)
+			require := func() {
+				w, err := d.Find(t.Context(), "a.localhost")
+				if (err == nil) != wantFound || w.Suspended != wantSuspended {
+					t.Errorf("%+v, %v", w, err)
+				}
+			}
+			var all sync.WaitGroup
+			all.Go(require)
+			<-asked
+			d.Changed("id-a")
+			all.Go(require) // waits for the answer to a question that was asked before the change
+			close(answered)
+			all.Wait()
+			require()
+		})
+	}
+}
+
+func TestAChangeElsewhereDoesNotSpoilAnAnswer(t *testing.T) {
+	t.Parallel()
+	d, asked, answered := beforeAndAfter(t, answer(200, `{"id":"id-a"}`), answer(500, ``))
+	var all sync.WaitGroup
+	all.Go(func() { requireID(t, d, "a.localhost", "id-a") })
+	<-asked
+	d.Changed("id-b")
+	close(answered)
+	all.Wait()
+	requireID(t, d, "a.localhost", "id-a")
+}
+
+func TestWhatIsBeingRenewedWhenItChangesIsNotGivenAfterwards(t *testing.T) {
+	t.Parallel()
+	d, u, c := start(t)
+	requireID(t, d, "a.localhost", "id-a")
+	c.pass(time.Minute)
+	hang := make(chan struct{})
+	u.set(func() { u.hang = hang })
+	requireID(t, d, "a.localhost", "id-a") // stale, and asked for again
+	d.Changed("id-a")
+	u.set(func() {
+		u.hang = nil
+		u.hosts["a.localhost"] = "id-new"
+	})
+	close(hang)
+	for range 10 {
+		requireID(t, d, "a.localhost", "id-new")
+	}
+}
+
 func TestManyQuestionsForOneHostAreOne(t *testing.T) {
 	t.Parallel()
 	d, u, _ := start(t)

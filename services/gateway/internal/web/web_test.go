@@ -193,8 +193,21 @@ func TestNowhereSaysSo(t *testing.T) {
 	res := get(http.HandlerFunc(web.Nowhere), "/", html())
 	body := bodyOf(t, res)
 	if res.StatusCode != 404 || !strings.HasPrefix(body, "<!doctype html>") || !strings.Contains(body, "There is no workspace at this address") ||
-		strings.Contains(body, "__CSP_NONCE__") || !strings.Contains(body, "prefers-color-scheme: dark") {
+		strings.Contains(body, "__") || !strings.Contains(body, "prefers-color-scheme: dark") {
 		t.Errorf("%d %s", res.StatusCode, body)
+	}
+}
+
+func TestSuspendedSaysSoAndThatNothingIsLost(t *testing.T) {
+	t.Parallel()
+	res := get(http.HandlerFunc(web.Suspended), "/notes/1", html())
+	body := bodyOf(t, res)
+	if res.StatusCode != 503 || !strings.Contains(body, "<h1>This workspace is suspended</h1>") || !strings.Contains(body, "Nothing is lost") ||
+		strings.Contains(body, "__") || !strings.Contains(body, "prefers-color-scheme: dark") {
+		t.Errorf("%d %s", res.StatusCode, body)
+	}
+	if res.Header.Get("Retry-After") != "60" || res.Header.Get("Refresh") != "60" || res.Header.Get("Cache-Control") != "no-cache" {
+		t.Errorf("%v", res.Header)
 	}
 }
 

@@ -40,6 +40,7 @@ function world() {
     resync: vi.fn(() => heard.push('resync')),
     state: vi.fn(),
     ended: vi.fn(),
+    suspended: vi.fn(),
     open: () => {
       const socket = new Socket()
       sockets.push(socket)
@@ -96,6 +97,24 @@ describe('the live socket', () => {
     vi.runOnlyPendingTimers()
     await w.last().opens()
     expect(w.last().sent).toEqual([{ type: 'auth', token: 'token', since: '99' }])
+  })
+
+  it('tells of a suspended workspace, goes on trying, and resumes where it was', async () => {
+    const w = world()
+    await w.live()
+    w.last().says(event('a', '11'))
+    w.last().says({ type: 'error', code: 'workspace-suspended' })
+    expect(w.options.suspended).toHaveBeenCalledOnce()
+    expect(w.options.ended).not.toHaveBeenCalled()
+    await vi.advanceTimersByTimeAsync(500)
+    expect(w.sockets.length).toBe(2)
+    w.last().breaks() // the handshake is refused
+    w.client.nudge()
+    await w.last().opens()
+    expect(w.last().sent).toEqual([{ type: 'auth', token: 'token', since: '11' }])
+    w.last().says({ type: 'ready', cursor: '20' })
+    expect(w.heard).toEqual(['resync', 'a'])
+    expect(w.options.state).toHaveBeenLastCalledWith('live')
   })
 
   it('moves on over events it does not know', async () => {

@@ -14,6 +14,8 @@ export interface LiveOptions {
   state(state: LiveState): void
   /** The server ended the session. */
   ended(): void
+  /** The workspace is suspended. The socket goes on trying; a nudge tells it that there is a point. */
+  suspended(): void
   open?(url: string): WebSocket
   random?(): number
 }
@@ -150,6 +152,7 @@ export class LiveClient {
 
   private onError(code: string): void {
     if (code === 'token-expired' || code === 'unauthenticated') this.refused = this.presented
+    if (code === 'workspace-suspended') this.options.suspended()
     if (code !== 'session-ended') return this.lost()
     this.stop()
     this.options.ended()

@@ -161,6 +161,38 @@ describe('offline', () => {
     expect(server.note?.body).toBe('offline words')
   })
 
+  it('waits as long as the server asks, whatever is typed meanwhile', async () => {
+    const change = vi.spyOn(server, 'change')
+    const session = open()
+    server.failing = new ApiError(429, 'requests-limit-reached', '', 't', undefined, undefined, 20_000)
+    session.edit({ body: 'a' })
+    await vi.advanceTimersByTimeAsync(700)
+    server.failing = undefined
+    for (let i = 0; i < 19; i++) {
+      session.edit({ body: 'a'.repeat(i + 2) })
+      expect(session.state).toBe('local')
+      await vi.advanceTimersByTimeAsync(1_000)
+    }
+    expect(change).toHaveBeenCalledTimes(1)
+    await vi.advanceTimersByTimeAsync(2_000)
+    expect(change).toHaveBeenCalledTimes(2)
+    expect(session.state).toBe('saved')
+    expect(server.note?.body).toBe('a'.repeat(20))
+  })
+
+  it('goes on at once when a suspended workspace is back, though it was asked to wait', async () => {
+    const session = open()
+    server.failing = new ApiError(503, 'workspace-suspended', '', 't', undefined, undefined, 60_000)
+    session.edit({ body: 'kept' })
+    await vi.advanceTimersByTimeAsync(700)
+    expect(session.state).toBe('local')
+    await vi.waitFor(async () => expect((await drafts.all('ann'))[0]?.mine.body).toBe('kept'))
+    server.failing = undefined
+    session.retry()
+    await vi.advanceTimersByTimeAsync(100)
+    await vi.waitFor(() => expect(session.state).toBe('saved'))
+  })
+
   it('resends the draft of a tab that is gone', async () => {
     server.failing = unreachable('t')
     const session = open()
@@ -329,6 +361,70 @@ describe('a refusal', () => {
     session.edit({ title: 'short' })
     await settle()
     expect(session.state).toBe('saved')
+  })
+
+  it('for want of room is not tried again by itself, and never loses the text', async () => {
+    const change = vi.spyOn(server, 'change')
+    const session = open()
+    server.failing = new ApiError(403, 'storage-limit-reached', '', 't')
+    session.edit({ body: 'much' })
+    await settle()
+    session.edit({ body: 'much more' })
+    await vi.advanceTimersByTimeAsync(600_000)
+    session.retry() // the network was away
+    await settle()
+    expect(session.state).toBe('refused')
+    expect(change).toHaveBeenCalledTimes(1)
+    expect((await drafts.all('ann'))[0]?.mine.body).toBe('much more')
+
+    session.insist()
+    expect(session.state).toBe('saving')
+    await settle()
+    expect(session.state).toBe('refused')
+    server.failing = undefined
+    session.insist()
+    await settle()
+    expect(session.state).toBe('saved')
+    expect(server.note?.body).toBe('much more')
+    await vi.waitFor(async () => expect(await drafts.all('ann')).toEqual([]))
+  })
+
+  it('for want of room passes when the text is made to fit', async () => {
+    const session = open()
+    server.failing = new ApiError(403, 'storage-limit-reached', '', 't')
+    session.edit({ body: 'too much' })
+    await settle()
+    server.failing = undefined
+    session.edit({ title: 'Another' })
+    await settle()
+    expect(session.state).toBe('refused')
+    session.edit({ body: 'fits' })
+    await settle()
+    expect(session.state).toBe('saved')
+    expect(server.note).toMatchObject({ title: 'Another', body: 'fits' })
+  })
+
+  it('of a new note for want of room is made good by whoever takes the draft up', async () => {
+    const is = (session: EditSession, state: string) => vi.waitFor(() => expect(session.state).toBe(state))
+    server.failing = new ApiError(403, 'notes-limit-reached', '', 't')
+    const session = EditSession.fresh(options(), { title: 'New', body: '', tags: [] })
+    await settle()
+    await is(session, 'refused')
+    session.edit({ body: 'x' })
+    await settle()
+    await is(session, 'refused')
+    session.close()
+    await vi.waitFor(async () => expect((await drafts.all('ann'))[0]?.mine.body).toBe('x'))
+    const [draft] = await drafts.all('ann')
+    const again = EditSession.adopt(draft!, options())
+    await settle()
+    await is(again, 'refused')
+    server.failing = undefined
+    again.insist()
+    await settle()
+    await is(again, 'saved')
+    expect(server.note).toMatchObject({ title: 'New', body: 'x' })
+    expect(server.created).toHaveLength(1)
   })
 
   it('stays when the note was taken away, with the draft', async () => {

@@ -67,7 +67,7 @@ export class EditSession {
   id: string | undefined
   mine: Content
   conflict: Conflict | undefined
-  /** Why the server did not take the text; typing on tries again. */
+  /** Why the server did not take the text; typing on tries again, unless there is no room for it. */
   refusal: ApiError | undefined
   /** Why the text could not be sent for now. */
   failure: ApiError | undefined
@@ -84,6 +84,10 @@ export class EditSession {
   private flight: Promise<void> | undefined
   private waiting: Note | undefined
   private attempts = 0
+  /** The server asked for nothing before this time. */
+  private notBefore = 0
+  /** How long the text was that there was no room for. */
+  private refused = 0
   private lost = false
   private ended = false
   private firstEdit = 0
@@ -152,7 +156,7 @@ export class EditSession {
     const mine = { ...this.mine, ...change }
     if (sameContent(mine, this.mine)) return
     this.mine = mine
-    if (!this.lost) this.refusal = undefined
+    if (!this.lost && !this.noRoom(change)) this.refusal = undefined
     if (this.conflict) this.conflict = this.proposed(this.conflict)
     this.keepDraft()
     this.later(pause)
@@ -189,9 +193,16 @@ export class EditSession {
 
   /** Tries again at once: the network is back, or the person signed in again. */
   retry(): void {
-    this.attempts = 0
+    this.attempts = this.notBefore = 0
     this.ended = false
     if (this.unsent) this.later(0)
+  }
+
+  /** Sends what was refused once more: the person says that there is room now. */
+  insist(): void {
+    this.refusal = undefined
+    this.retry()
+    this.tell()
   }
 
   /** The person changes the proposal and has not decided yet. It is kept like any other text. */
@@ -254,6 +265,12 @@ export class EditSession {
     this.ended = true
   }
 
+  /** Other words would not be taken either, unless they are fewer and it is their length that does not fit. */
+  private noRoom({ body }: Partial<Content>): boolean {
+    if (!this.refusal?.full) return false
+    return this.refusal.code !== 'storage-limit-reached' || body === undefined || body.length >= this.refused
+  }
+
   private later(wait: number): void {
     clearTimeout(this.sendTimer)
     if (this.flight || this.conflict || this.lost || !this.unsent) return
@@ -261,7 +278,7 @@ export class EditSession {
       this.firstEdit ||= this.now()
       wait = Math.max(0, Math.min(pause, this.firstEdit + patience - this.now()))
     }
-    this.sendTimer = setTimeout(() => this.send(), wait)
+    this.sendTimer = setTimeout(() => this.send(), Math.max(wait, this.notBefore - this.now()))
   }
 
   private send(): void {
@@ -283,7 +300,7 @@ export class EditSession {
   private schedule(): void {
     if (!this.unsent || this.refusal) return
     if (!this.failure) return this.later(this.firstEdit ? pause : 0)
-    this.later(this.failure.retryAfter ?? backoff(this.attempts++, this.options.random))
+    this.later(backoff(this.attempts++, this.options.random))
   }
 
   private async attempt(): Promise<void> {
@@ -299,6 +316,7 @@ export class EditSession {
       }
       this.accepted(note, sent)
     } catch (err) {
+      this.refused = sent.body.length
       this.rejected(err)
     }
   }
@@ -306,7 +324,7 @@ export class EditSession {
   private accepted(note: Note, sent: Content): void {
     this.id = note.id
     this.first = this.failure = undefined
-    this.attempts = 0
+    this.attempts = this.notBefore = 0
     this.take(note, sent)
     this.emit((l) => l.confirmed?.(note))
   }
@@ -326,6 +344,7 @@ export class EditSession {
       this.ended = true
     } else if (err.temporary) {
       this.failure = err
+      if (err.retryAfter) this.notBefore = this.now() + err.retryAfter
     } else {
       this.failure = undefined
       this.refusal = err

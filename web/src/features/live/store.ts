@@ -9,6 +9,7 @@ import { useSeen } from '../notes/seen'
 import { usePeople } from '../people/store'
 import { useRuntime } from '../runtime'
 import { useSession } from '../session/store'
+import { useSuspension } from '../session/suspension'
 import { applyEvent, type News } from './apply'
 
 /** A socket that is lost for less than this is nobody's business, in milliseconds. */
@@ -21,6 +22,7 @@ export const useLive = defineStore('live', () => {
   const { keeper } = useRuntime()
   const client = useQueryClient()
   const session = useSession()
+  const suspension = useSuspension()
   const people = usePeople()
   const editing = useEditing()
   const notices = useNotices()
@@ -54,6 +56,7 @@ export const useLive = defineStore('live', () => {
     },
     state: (next) => (state.value = next),
     ended: () => session.end('ended'),
+    suspended: suspension.begin,
   })
 
   keeper.subscribe({ renewed: (token) => socket.renewed(token), ended: () => undefined })
@@ -74,16 +77,32 @@ export const useLive = defineStore('live', () => {
     clearTimeout(late)
     if (now === 'live') {
       overdue.value = false
-      editing.retryAll()
-      void client.refetchQueries({ predicate: (query) => query.state.status === 'error' })
+      goOn()
     } else if (now !== 'off') {
-      late = setTimeout(() => (overdue.value = true), grace)
+      late = setTimeout(() => {
+        overdue.value = true
+        void suspension.look() // a socket that is not let in is not told why
+      }, grace)
     }
   })
+  watch(
+    () => suspension.on,
+    (on) => {
+      if (on) return
+      socket.nudge()
+      goOn()
+    },
+  )
+
+  /** What has failed meanwhile may pass now. */
+  function goOn(): void {
+    editing.retryAll()
+    void client.refetchQueries({ predicate: (query) => query.state.status === 'error' })
+  }
 
   addEventListener('online', () => {
     online.value = true
-    socket.nudge()
+    nudge()
   })
   addEventListener('offline', () => {
     online.value = false
@@ -93,15 +112,21 @@ export const useLive = defineStore('live', () => {
   document.addEventListener('visibilitychange', () => {
     if (document.hidden) hiddenAt = Date.now()
     else if (state.value === 'live' && Date.now() - hiddenAt > nap) socket.reconnect()
-    else socket.nudge()
+    else nudge()
   })
+
+  function nudge(): void {
+    socket.nudge()
+    if (suspension.on) void suspension.look()
+  }
 
   /** What the banner says; nothing while all is well. */
   const trouble = computed(() => {
     if (state.value === 'off') return undefined
     if (!online.value) return 'offline'
+    if (suspension.on) return 'suspended'
     return overdue.value ? 'waiting' : undefined
   })
 
-  return { state, trouble, nudge: () => socket.nudge() }
+  return { state, trouble, nudge }
 })

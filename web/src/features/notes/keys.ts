@@ -17,5 +17,6 @@ export const keys = {
   revision: (id: string, version: number) => ['revision', id, version] as const,
   tags: ['tags'] as const,
   people: ['people'] as const,
+  invitations: ['invitations'] as const,
   workspace: ['workspace'] as const,
 }

@@ -6,10 +6,14 @@ import { useRuntime } from '../runtime'
 
 /** The workspace this address belongs to. */
 export function useWorkspace() {
-  const { anonymous } = useRuntime()
+  const { anonymous, suspension } = useRuntime()
   return useQuery({
     queryKey: keys.workspace,
-    queryFn: () => readWorkspace(anonymous),
+    queryFn: async () => {
+      const workspace = await readWorkspace(anonymous)
+      if (workspace.suspended) suspension.begin()
+      return workspace
+    },
     retry: (count, err) => err instanceof ApiError && err.temporary && count < 3,
   })
 }
