@@ -200,10 +200,10 @@ dev-image: need-go ## ... in an image that takes newer ones while it runs, loade
 
 ##@ Change
 
-GENERATED := services/api/gen web/src/api/gen charts/noteworks
+GENERATED := services/api/gen web/src/api/gen operator/api charts config
 
 .PHONY: generate
-generate: generate-proto generate-openapi generate-web generate-charts ## Generate code from services/api, and what charts share from charts/kit
+generate: generate-proto generate-openapi generate-web generate-crd generate-charts ## Generate code from services/api and operator/api, and what charts share from charts/kit
 
 .PHONY: generate-proto
 generate-proto: $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-connect-go
@@ -213,6 +213,12 @@ generate-proto: $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-connect-
 generate-openapi: $(TOOLS)/oapi-codegen
 	@cd services/api/openapi && for config in *.gen.yaml; do \
 		name=$${config%.gen.yaml}; mkdir -p ../gen/rest/$${name}rest; oapi-codegen -config $$config $$name.yaml; done
+
+# What comes of the operator's types and rights: the custom resource's schema and the operator's role are written here and nowhere else.
+.PHONY: generate-crd
+generate-crd: $(TOOLS)/controller-gen
+	@controller-gen object crd paths=./operator/api/... output:crd:dir=config/crd
+	@controller-gen rbac:roleName=noteworks-operator paths=./operator/internal/controller/... output:rbac:dir=config/rbac
 
 .PHONY: generate-charts
 generate-charts: need-go
@@ -232,7 +238,7 @@ fmt: $(TOOLS)/golangci-lint $(TOOLS)/buf ## Format Go and protobuf files
 	@buf format -w services/api
 
 .PHONY: tools
-tools: $(TOOLS)/buf $(TOOLS)/oapi-codegen $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-connect-go $(TOOLS)/golangci-lint $(TOOLS)/helm $(POSTGRES) ## Build and fetch all tools into ignored folders
+tools: $(TOOLS)/buf $(TOOLS)/oapi-codegen $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-connect-go $(TOOLS)/golangci-lint $(TOOLS)/helm $(TOOLS)/controller-gen $(TOOLS)/kube-apiserver $(POSTGRES) ## Build and fetch all tools into ignored folders
 	@cd tools/kubescore && go tool -n kube-score >/dev/null # the chart tests run it from Go's cache
 
 $(TOOLS)/buf: tools/gen/go.sum
@@ -250,6 +256,17 @@ $(TOOLS)/golangci-lint: tools/lint/go.sum
 $(TOOLS)/helm: tools/helm/go.sum
 	@$(say) 'building helm'
 	@cd tools/helm && go build -o $@ helm.sh/helm/v4/cmd/helm
+
+$(TOOLS)/controller-gen: tools/controllergen/go.sum
+	@$(say) 'building controller-gen'
+	@cd tools/controllergen && go build -o $@ sigs.k8s.io/controller-tools/cmd/controller-gen
+
+# The real API server that the operator is tested against: one program under three names. It says which version it is only if the linker tells it.
+$(TOOLS)/kube-apiserver: tools/apiserver/go.sum tools/apiserver/main.go
+	@$(say) 'building kube-apiserver, etcd and kubectl (the first time takes ten minutes)'
+	@cd tools/apiserver && version=$$(go list -m -f '{{.Version}}' k8s.io/kubernetes) && minor=$${version#v1.} && \
+		go build -ldflags="-s -w $$(printf -- ' -X k8s.io/component-base/version.%s' gitVersion=$$version gitMajor=1 gitMinor=$${minor%%.*})" -o $(TOOLS)/apiserver .
+	@for name in etcd kubectl kube-apiserver; do ln -sf apiserver $(TOOLS)/$$name; done
 
 # These two come with the libraries whose code they write: the same version by construction.
 $(TOOLS)/protoc-gen-go: go.sum
