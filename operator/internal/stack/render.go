@@ -1,0 +1,3 @@
+package stack
+
+type rendering struct{}
