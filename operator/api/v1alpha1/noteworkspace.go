@@ -1,6 +1,8 @@
 package v1alpha1
 
 import (
+	"cmp"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,9 +20,10 @@ import (
 // +kubebuilder:printcolumn:name="Notes",type=integer,JSONPath=`.status.usage.notes`
 // +kubebuilder:printcolumn:name="URL",type=string,JSONPath=`.status.url`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:fieldPath=".spec.slug",rule="(has(self.spec.slug) ? self.spec.slug : self.metadata.name) == (has(oldSelf.spec.slug) ? oldSelf.spec.slug : self.metadata.name)",message="slug is immutable: people know the workspace by its address; make another NoteWorkspace instead"
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="the name of a NoteWorkspace has at most 63 characters"
-// +kubebuilder:validation:XValidation:rule="has(self.spec.slug) || self.metadata.name.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",message="without spec.slug the name is the slug: lower-case letters, digits and inner hyphens; set spec.slug or choose another name"
-// +kubebuilder:validation:XValidation:rule="has(self.spec.slug) || !(self.metadata.name in ['www','api','admin','app','auth','login','static','assets','cdn','mail','smtp','ftp','ns','ns1','ns2','live','status','health','metrics','internal','localhost','noteworks','operator','root','support','system'] || self.metadata.name.startsWith('xn--'))",message="the name is reserved as a slug: set spec.slug or choose another name"
+// +kubebuilder:validation:XValidation:fieldPath=".spec.slug",rule="(has(self.spec.slug) ? self.spec.slug : self.metadata.name).matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",message="a slug is lower-case letters, digits and inner hyphens, such as sales-emea; if it is not set, the name is the slug"
+// +kubebuilder:validation:XValidation:fieldPath=".spec.slug",rule="!((has(self.spec.slug) ? self.spec.slug : self.metadata.name) in ['www','api','admin','app','auth','login','static','assets','cdn','mail','smtp','ftp','ns','ns1','ns2','live','status','health','metrics','internal','localhost','noteworks','operator','root','support','system'] || (has(self.spec.slug) ? self.spec.slug : self.metadata.name).startsWith('xn--'))",message="this slug is reserved for the platform: set spec.slug to another"
 type NoteWorkspace struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -43,30 +46,27 @@ type NoteWorkspaceList struct {
 
 // NoteWorkspaceSpec is what people write.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.slug) == has(oldSelf.slug) && (!has(self.slug) || self.slug == oldSelf.slug)",message="slug is immutable: people know the workspace by its address; make another NoteWorkspace instead"
 // +kubebuilder:validation:XValidation:rule="self.isolation == oldSelf.isolation",message="isolation is immutable: the data would have to move; make another NoteWorkspace instead"
 // +kubebuilder:validation:XValidation:rule="self.isolation == 'Dedicated' || !has(self.dedicated)",message="dedicated is for isolation: Dedicated; remove it, or set isolation to Dedicated"
 type NoteWorkspaceSpec struct {
 	// The first label of the workspace's address, <slug>.<base domain of the platform>: 1 to 63 lower-case letters, digits and inner hyphens.
-	// The object's name if not set. Immutable.
+	// The object's name if not set. Cannot be changed.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",message="a slug is lower-case letters, digits and inner hyphens, such as sales-emea"
-	// +kubebuilder:validation:XValidation:rule="!(self in ['www','api','admin','app','auth','login','static','assets','cdn','mail','smtp','ftp','ns','ns1','ns2','live','status','health','metrics','internal','localhost','noteworks','operator','root','support','system'] || self.startsWith('xn--'))",message="this slug is reserved for the platform: choose another"
 	Slug string `json:"slug,omitempty"`
 
 	// What people see; the slug if not set.
 	// +optional
 	// +kubebuilder:validation:MaxLength=100
-	// +kubebuilder:validation:XValidation:rule="!self.matches('[\\\\n\\\\r\\\\t]')",message="a title is one line"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[[:cntrl:]]')",message="a title is one line"
 	Title string `json:"title,omitempty"`
 
 	// Who the workspace belongs to at first. Later changes are the people's own: this is only read while the workspace has no owner.
 	Owner Owner `json:"owner"`
 
 	// Shared puts the workspace into the platform's stack, beside others and walled off from them; Dedicated gives it user, note, gateway,
-	// NATS and PostgreSQL of its own in this namespace. Immutable.
+	// NATS and PostgreSQL of its own in this namespace. Cannot be changed.
 	// +optional
 	// +kubebuilder:default=Shared
 	Isolation Isolation `json:"isolation,omitempty"`
@@ -89,10 +89,9 @@ type NoteWorkspaceSpec struct {
 	// +optional
 	Retention Retention `json:"retention,omitzero"`
 
-	// What happens to the data when this object is deleted. Retain keeps it until a NoteWorkspace of the same slug in the same namespace takes
-	// it up again; Delete removes it for good.
+	// What happens to the data when this object is deleted. Retain, as if not set, keeps it until a NoteWorkspace of the same slug in the same
+	// namespace takes it up again; Delete removes it for good.
 	// +optional
-	// +kubebuilder:default=Retain
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 
 	// Nobody comes in and nothing is lost: a shared workspace answers that it is suspended, a dedicated stack runs no pods.
@@ -129,21 +128,20 @@ type Owner struct {
 	// The address to sign in with.
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=254
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[^@\\\\s]+@[^@\\\\s]+$')",message="an e-mail address such as ann@example.org"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^@[:space:]]+@[^@[:space:]]+$')",message="an e-mail address such as ann@example.org"
 	Email string `json:"email"`
-	// What others see.
+	// What others see; Owner if not set.
 	// +optional
-	// +kubebuilder:default=Owner
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=100
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[[:cntrl:]]')",message="a name is one line"
 	Name string `json:"name,omitempty"`
 }
 
 // Access is who may join.
 type Access struct {
-	// Open: everybody who reaches the workspace. Invite: who was invited by its owner. Closed: nobody.
+	// Open, as if not set: everybody who reaches the workspace. Invite: who was invited by its owner. Closed: nobody.
 	// +optional
-	// +kubebuilder:default=Open
 	SignUp SignUp `json:"signUp,omitempty"`
 	// If not empty, only addresses of these domains may sign up without an invitation. Subdomains are domains of their own.
 	// +optional
@@ -170,7 +168,7 @@ type EmailDomain string
 
 // Limits bound a workspace.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.bytes) || (isQuantity(self.bytes) && quantity(self.bytes).isInteger() && quantity(self.bytes).sign() > 0)",message="bytes is a whole positive quantity of at most 8Ei, such as 5Gi"
+// +kubebuilder:validation:XValidation:rule="!has(self.bytes) || (isQuantity(string(self.bytes)) && quantity(string(self.bytes)).isInteger() && quantity(string(self.bytes)).asInteger() > 0)",message="bytes is a positive whole number below 8Ei, such as 5Gi"
 type Limits struct {
 	// Active people.
 	// +optional
@@ -210,9 +208,8 @@ type Retention struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.postgres) || !has(self.postgres.secretRef) || !has(self.storage) || !has(self.storage.postgres)",message="storage.postgres is for the stack's own PostgreSQL: remove it, or postgres.secretRef"
 // +kubebuilder:validation:XValidation:rule="!has(self.nats) || !has(self.storage) || !has(self.storage.nats)",message="storage.nats is for the stack's own NATS: remove it, or nats"
 type Dedicated struct {
-	// dev: one pod of everything, small. small: two pods of each service. ha: three of everything, on three nodes.
+	// dev: one pod of everything, small. small, as if not set: two pods of each service. ha: three of everything, on three nodes.
 	// +optional
-	// +kubebuilder:default=small
 	Profile Profile `json:"profile,omitempty"`
 	// What each pod of a service asks for and may use, instead of the profile's.
 	// +optional
@@ -241,10 +238,13 @@ const (
 
 // ServiceResources is what the pods of each service ask for and may use.
 type ServiceResources struct {
+	// Of the service that knows people and workspaces.
 	// +optional
 	User *Resources `json:"user,omitempty"`
+	// Of the service that keeps the notes.
 	// +optional
 	Note *Resources `json:"note,omitempty"`
+	// Of the public door, which browsers are connected to.
 	// +optional
 	Gateway *Resources `json:"gateway,omitempty"`
 }
@@ -253,16 +253,23 @@ type ServiceResources struct {
 type Resources struct {
 	// What the scheduler sets aside, by name: cpu, memory.
 	// +optional
+	// +kubebuilder:validation:MaxProperties=2
+	// +kubebuilder:validation:XValidation:rule="self.all(r, r in ['cpu', 'memory'] && isQuantity(string(self[r])) && quantity(string(self[r])).isGreaterThan(quantity('0')) && quantity(string(self[r])).isLessThan(quantity('1P')))",message="cpu and memory, each positive, such as 500m and 512Mi"
 	Requests corev1.ResourceList `json:"requests,omitempty"`
 	// What may not be exceeded, by name: cpu, memory.
 	// +optional
+	// +kubebuilder:validation:MaxProperties=2
+	// +kubebuilder:validation:XValidation:rule="self.all(r, r in ['cpu', 'memory'] && isQuantity(string(self[r])) && quantity(string(self[r])).isGreaterThan(quantity('0')) && quantity(string(self[r])).isLessThan(quantity('1P')))",message="cpu and memory, each positive, such as 500m and 512Mi"
 	Limits corev1.ResourceList `json:"limits,omitempty"`
 }
 
 // Storage is sizes of volumes.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.postgres) || (isQuantity(self.postgres) && quantity(self.postgres).sign() > 0)",message="postgres is a positive quantity such as 20Gi"
-// +kubebuilder:validation:XValidation:rule="!has(self.nats) || (isQuantity(self.nats) && quantity(self.nats).sign() > 0)",message="nats is a positive quantity such as 10Gi"
+// +kubebuilder:validation:XValidation:rule="!has(self.postgres) || (isQuantity(string(self.postgres)) && quantity(string(self.postgres)).isInteger() && quantity(string(self.postgres)).asInteger() > 0)",message="postgres is a positive whole number of bytes below 8Ei, such as 20Gi"
+// +kubebuilder:validation:XValidation:rule="!has(self.nats) || (isQuantity(string(self.nats)) && quantity(string(self.nats)).isInteger() && quantity(string(self.nats)).asInteger() > 0)",message="nats is a positive whole number of bytes below 8Ei, such as 10Gi"
+// +kubebuilder:validation:XValidation:rule="!has(self.postgres) || !has(oldSelf.postgres) || quantity(string(self.postgres)).compareTo(quantity(string(oldSelf.postgres))) >= 0",message="postgres cannot shrink: a volume only grows"
+// +kubebuilder:validation:XValidation:rule="!has(self.nats) || !has(oldSelf.nats) || quantity(string(self.nats)).compareTo(quantity(string(oldSelf.nats))) >= 0",message="nats cannot shrink: a volume only grows"
+// +kubebuilder:validation:XValidation:rule="has(self.className) == has(oldSelf.className) && (!has(self.className) || self.className == oldSelf.className)",message="className cannot be changed: a volume stays in the class it was made in"
 type Storage struct {
 	// The storage class of all volumes; the cluster's default if not set.
 	// +optional
@@ -282,6 +289,7 @@ type Storage struct {
 
 // SecretReference names a Secret in the object's namespace.
 type SecretReference struct {
+	// Of the Secret.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
@@ -298,7 +306,7 @@ type ExternalPostgres struct {
 type ExternalNATS struct {
 	// Such as nats://nats.infra:4222.
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="self.matches('^(nats|tls)://[^/@\\\\s]+$')",message="a URL such as nats://nats.infra:4222, without a password"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(nats|tls)://[^/@[:space:]]+$')",message="a URL such as nats://nats.infra:4222, without a password"
 	URL string `json:"url"`
 	// A Secret in this namespace with the keys user, note and gateway: the passwords of the NATS users of these names.
 	SecretRef SecretReference `json:"secretRef"`
@@ -354,8 +362,10 @@ const (
 
 // SlugOrName is the first label of the workspace's address.
 func (w *NoteWorkspace) SlugOrName() string {
-	if w.Spec.Slug != "" {
-		return w.Spec.Slug
-	}
-	return w.Name
+	return cmp.Or(w.Spec.Slug, w.Name)
+}
+
+// NameOrDefault is what others see of an owner at first. It is not stored as a default: a spec holds what people wrote.
+func (o Owner) NameOrDefault() string {
+	return cmp.Or(o.Name, "Owner")
 }

@@ -179,7 +179,7 @@ func (p *parent) writeTo(c *corev1.ConfigMap, ws *v1alpha1.NoteWorkspace) {
 		toolingAnnotation: tooling, kindsAnnotation: strings.Join(slices.Sorted(maps.Keys(kinds)), ","),
 		slugAnnotation: p.slug, ownerAnnotation: p.owner, ownerUIDAnnotation: string(p.ownerUID),
 		revisionAnnotation: p.revision, wholeAnnotation: p.whole,
-		startedAnnotation: textIf(!p.started.IsZero(), p.started.UTC().Format(time.RFC3339)),
+		startedAnnotation:  textIf(!p.started.IsZero(), p.started.UTC().Format(time.RFC3339)),
 		wasWholeAnnotation: textIf(p.wasWhole, "true"), suspendedAnnotation: textIf(p.suspended, "true"),
 	})
 	label(&c.Data, map[string]string{objectsKey: strings.Join(lines, "\n")})
