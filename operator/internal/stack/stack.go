@@ -6,7 +6,6 @@ package stack
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -17,8 +16,6 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"noteworks.dev/operator/api/v1alpha1"
 )
 
 // Reasons of a State, as they stand in the condition StackReady.
@@ -89,7 +86,7 @@ type Engine struct {
 }
 
 // New returns an engine that reads and writes through c, which must not answer for Secrets from a cache: they are read by name only.
-// Answers for the other kinds may come from one, as long as it holds what has the label Label.
+// Answers for the other kinds may come from one, as long as it holds all that has the label Label, with its managedFields.
 func New(c client.Client, config Config) (*Engine, error) {
 	config.UpgradeAtOnce = max(1, config.UpgradeAtOnce)
 	config.UpgradeTimeout = cmp.Or(config.UpgradeTimeout, 10*time.Minute)
@@ -114,16 +111,4 @@ func Kinds() []client.Object {
 		&corev1.ConfigMap{}, &corev1.Service{}, &corev1.ServiceAccount{},
 		&networkingv1.NetworkPolicy{}, &policyv1.PodDisruptionBudget{},
 	}
-}
-
-// Apply brings the stack of ws to what its spec and the platform say, and judges it. What people can mend is told in the State; an error
-// is what another attempt may mend. It never waits: call it again when an object of the stack changes, and from time to time.
-func (e *Engine) Apply(ctx context.Context, ws *v1alpha1.NoteWorkspace) (State, error) {
-	return State{}, nil
-}
-
-// Remove takes the stack of ws away: with keepData all but its volumes and passwords, which the next NoteWorkspace of that slug in that
-// namespace takes up again. It never waits: call it again until State.Gone; before that, the Message says what it is held up by.
-func (e *Engine) Remove(ctx context.Context, ws *v1alpha1.NoteWorkspace, keepData bool) (State, error) {
-	return State{}, nil
 }
