@@ -76,4 +76,3 @@ func workspaceOfRoute(_ context.Context, route client.Object) []reconcile.Reques
 	}
 	return []reconcile.Request{{NamespacedName: key}}
 }
-
