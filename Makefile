@@ -188,9 +188,9 @@ DEV := dist/dev
 
 # The file is left alone when nothing has changed, since Tilt copies it into the pod when it has.
 .PHONY: dev-program
-dev-program: need-go ## A service as a program for the cluster: SERVICE=note
+dev-program: need-go ## A service, or the operator, as a program for the cluster: SERVICE=note
 	@mkdir -p $(DEV)
-	@CGO_ENABLED=0 GOOS=linux go build -ldflags='-s -w' -o $(DEV)/$(SERVICE).new ./services/$(SERVICE)
+	@CGO_ENABLED=0 GOOS=linux go build -ldflags='-s -w' -o $(DEV)/$(SERVICE).new $(if $(filter operator,$(SERVICE)),./operator,./services/$(SERVICE))
 	@cmp --silent $(DEV)/$(SERVICE).new $(DEV)/$(SERVICE) || mv $(DEV)/$(SERVICE).new $(DEV)/$(SERVICE)
 
 .PHONY: dev-image

@@ -14,21 +14,17 @@ import (
 	"go.starlark.net/starlark"
 	"helm.sh/helm/v4/pkg/chart/common"
 	"helm.sh/helm/v4/pkg/chart/common/util"
+	"helm.sh/helm/v4/pkg/chart/v2/loader"
 	chartutil "helm.sh/helm/v4/pkg/chart/v2/util"
 	"helm.sh/helm/v4/pkg/engine"
 	"helm.sh/helm/v4/pkg/strvals"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
-
-	"noteworks.dev/charts"
 )
 
 // template does what `helm template` does with these arguments, on a cluster that is empty.
 func template(words []string) (string, error) {
 	release, folder, namespace, values := words[0], words[1], "", map[string]any{}
-	if folder != "charts/"+charts.Umbrella {
-		return "", fmt.Errorf("helm template %s: not the umbrella chart", folder)
-	}
 	for rest := words[2:]; len(rest) > 0; {
 		flag := rest[0]
 		rest = rest[1:]
@@ -62,11 +58,11 @@ func template(words []string) (string, error) {
 			return "", fmt.Errorf("helm template: unknown flag %s", flag)
 		}
 	}
-	return render(release, namespace, values)
+	return render(release, folder, namespace, values)
 }
 
-func render(release, namespace string, values map[string]any) (string, error) {
-	loaded, err := charts.Load(charts.Umbrella)
+func render(release, folder, namespace string, values map[string]any) (string, error) {
+	loaded, err := loader.LoadDir(filepath.Join(root, folder))
 	if err != nil {
 		return "", err
 	}

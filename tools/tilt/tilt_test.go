@@ -91,6 +91,7 @@ func (w *world) builtins() starlark.StringDict {
 		"allow_k8s_contexts": w.allow,
 		"watch_file":         w.watch,
 		"local":              w.local,
+		"read_file":          w.readFile,
 		"decode_yaml_stream": w.decode,
 		"k8s_yaml":           w.apply,
 		"k8s_resource":       w.resource,
@@ -174,6 +175,17 @@ func (w *world) local(a args) (starlark.Value, error) {
 		return starlark.String(""), nil
 	}
 	return nil, fmt.Errorf("it runs %q, which this test does not know", words)
+}
+
+// readFile is of a file in the repository: the Tiltfile needs no other.
+func (w *world) readFile(a args) (starlark.Value, error) {
+	var path string
+	var ignored starlark.Value
+	if err := a.unpack("file_path", &path, "default?", &ignored); err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(filepath.Join(root, path))
+	return starlark.String(text), err
 }
 
 func (w *world) decode(a args) (starlark.Value, error) {

@@ -57,10 +57,12 @@ func TestEveryObjectBelongsToAResource(t *testing.T) {
 	w := tiltfile(t)
 	taken := map[string]int{}
 	for _, r := range w.resources {
-		if !slices.ContainsFunc(w.objects, func(o object) bool { return o.workload() && o.name() == r.workload }) {
-			t.Errorf("%s: there is no workload %s", r.name, r.workload)
+		if r.workload != "" {
+			if !slices.ContainsFunc(w.objects, func(o object) bool { return o.workload() && o.name() == r.workload }) {
+				t.Errorf("%s: there is no workload %s", r.name, r.workload)
+			}
+			taken[r.workload]++
 		}
-		taken[r.workload]++
 		for _, o := range r.objects {
 			taken[strings.ToLower(o)]++
 		}
@@ -212,6 +214,10 @@ func commandFaults(t *testing.T, line string) []string {
 			if _, err := os.Stat(filepath.Join(root, words[2], "main.go")); words[1] != "run" || err != nil {
 				faults = append(faults, "there is no program for "+command)
 			}
+		case "kubectl":
+			if _, err := os.Stat(filepath.Join(root, words[len(words)-1])); err != nil || !slices.Equal(words[1:3], []string{"apply", "-f"}) {
+				faults = append(faults, "there is nothing to apply by "+command)
+			}
 		case "npm":
 			if !strings.Contains(command, "--prefix web") || !scripts(t)["dev"] || !slices.Contains(words, "dev") {
 				faults = append(faults, "there is no script for "+command)
@@ -324,7 +330,7 @@ func TestPortsDoNotClashAndLeadSomewhere(t *testing.T) {
 	}
 	for _, l := range allLinks(w) {
 		u, err := url.Parse(l.url)
-		if err != nil || u.Scheme != "http" || u.Hostname() != "localhost" || l.name == "" {
+		if err != nil || u.Scheme != "http" || u.Hostname() != "localhost" && !strings.HasSuffix(u.Hostname(), ".localhost") || l.name == "" {
 			t.Errorf("the link %q leads to %q: %v", l.name, l.url, err)
 			continue
 		}
