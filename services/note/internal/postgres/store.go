@@ -1,7 +1,7 @@
 // Package postgres keeps notes in PostgreSQL and says what happened to them through the outbox, in one transaction.
 //
-// It promises what note.Store does. Each change locks the note's row first and appends its event last: a note that is blocked blocks no
-// other. Roles and audience are those of the moment the row was locked, also after waiting for somebody who changed them.
+// It promises what note.Store does. Each change locks the note's row first, then counts what it adds to the workspace, and appends its event
+// last: a note that is blocked blocks no other. Roles and audience are those of the moment the row was locked, also after waiting for somebody who changed them.
 // Imports its domain, the kit, the generated events and gorm.
 package postgres
 

@@ -39,7 +39,8 @@ func readUsage(s scanner) (u note.Usage, err error) {
 	return u, err
 }
 
-// Miscounted is how much less was counted than there is. One statement sees both as of one moment, so that nobody has to be stopped for it.
+// miscounted is how much less was counted than there is. One statement sees both as of one moment, and whoever counts what they change leaves the
+// difference as it is: it holds for as long as nobody puts it right, and nobody has to be stopped for it.
 // The length of a body is read without the body.
 const miscounted = `
 select held.notes - counted.notes, held.bytes - counted.bytes from
@@ -61,15 +62,15 @@ func (s *Store) Recount(ctx context.Context, workspace note.WorkspaceID) (note.U
 	return off, err
 }
 
-// recount counts while nobody else does: whoever has counted has committed, and whoever has not will add to what is found here.
+// recount adds what is missing, in turn: of two replicas the second finds nothing missing any more.
 func recount(tx *gorm.DB, workspace note.WorkspaceID) (note.Usage, error) {
-	for _, statement := range []string{
-		`insert into note_usage (workspace_id, shard, notes, bytes) select $1, s, 0, 0 from generate_series(0, $2::int) s order by s on conflict do nothing`,
-		`select from note_usage where workspace_id = $1 and shard <= $2 order by shard for update`,
-	} {
-		if _, err := exec(tx, statement, workspace, event.Lanes-1); err != nil {
-			return note.Usage{}, err
-		}
+	if _, err := exec(tx, `
+insert into note_usage (workspace_id, shard, notes, bytes) select $1, s, 0, 0 from generate_series(0, $2::int) s
+on conflict do nothing`, workspace, event.Lanes-1); err != nil {
+		return note.Usage{}, err
+	}
+	if _, err := exec(tx, `select from note_usage where shard = 0 for update`); err != nil {
+		return note.Usage{}, err
 	}
 	off, _, err := row(tx, readUsage, miscounted)
 	if err != nil {

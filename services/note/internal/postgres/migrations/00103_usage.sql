@@ -2,7 +2,7 @@
 
 -- What a workspace holds, counted with each change, in its transaction: the sum over the shards says it, one shard says nothing and may be
 -- negative. A note counts in the shard of its lane in the outbox, where its writers wait for each other anyway.
--- Always locked after notes and before lanes, and never more than one row at a time, so that nobody deadlocks over it.
+-- Always locked after notes and before lanes, and never more than one of the rows that are there, so that nobody deadlocks over it.
 create table note_usage (
 	workspace_id uuid     not null,
 	shard        smallint not null,
