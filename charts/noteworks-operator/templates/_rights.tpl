@@ -4,15 +4,20 @@
   - ""
   resources:
   - configmaps
-  - serviceaccounts
-  - services
   verbs:
   - create
   - delete
   - get
   - list
   - patch
+  - update
   - watch
+- apiGroups:
+  - ""
+  resources:
+  - namespaces
+  verbs:
+  - get
 - apiGroups:
   - ""
   resources:
@@ -22,7 +27,6 @@
   - get
   - list
   - patch
-  - update
   - watch
 - apiGroups:
   - ""
@@ -41,6 +45,18 @@
   - delete
   - get
   - patch
+- apiGroups:
+  - ""
+  resources:
+  - serviceaccounts
+  - services
+  verbs:
+  - create
+  - delete
+  - get
+  - list
+  - patch
+  - watch
 - apiGroups:
   - ""
   - events.k8s.io
@@ -113,7 +129,6 @@
   - get
   - list
   - patch
-  - update
   - watch
 - apiGroups:
   - noteworks.dev
@@ -126,9 +141,7 @@
   resources:
   - noteworkspaces/status
   verbs:
-  - get
   - patch
-  - update
 - apiGroups:
   - policy
   resources:
@@ -174,6 +187,5 @@
   - leases
   verbs:
   - get
-  - patch
   - update
 {{- end -}}
