@@ -47,6 +47,31 @@ describe('signing in and out', () => {
 })
 
 describe('the owner', () => {
+  it('invites a person by a link, which is used up by joining and stands nowhere afterwards', async () => {
+    const owner = await at(0, { name: 'owner', ...stack().owner })
+    const ben = await at(1, newAccount('Ben'))
+    await owner.signsIn()
+    await owner.page.goto('/people')
+    await owner.page.getByRole('button', { name: 'Invite somebody' }).click()
+    await owner.page.getByRole('dialog').getByLabel('E-mail').fill(ben.account.email)
+    await owner.page.keyboard.press('Enter')
+    const link = await owner.page.getByRole('textbox', { name: 'Link of the invitation' }).inputValue()
+    await owner.expectAccessibleInLightAndDark('the link of an invitation')
+    await owner.closesDialog()
+    const open = owner.page.locator('[data-test=invitation]').filter({ hasText: ben.account.email })
+    await open.waitFor()
+    await owner.expectAccessibleInLightAndDark('the page of people with an invitation')
+
+    await ben.page.goto(link)
+    await ben.page.getByText('You are invited.').waitFor()
+    expect(ben.page.url()).not.toContain('#')
+    await ben.signsUpHere()
+    expect(ben.page.url()).not.toContain('#')
+    await owner.page.reload()
+    await owner.page.locator('[data-test=member]').filter({ hasText: ben.account.name }).waitFor()
+    expect(await open.count()).toBe(0)
+  })
+
   it('keeps a person out, who is signed out at once and whose text stays', async () => {
     const owner = await at(0, { name: 'owner', ...stack().owner })
     const ben = await signedUp(1, 'Ben')

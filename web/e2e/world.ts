@@ -90,8 +90,13 @@ export class Person {
   }
 
   async signsUp(): Promise<void> {
+    await this.page.goto('/sign-up')
+    await this.signsUpHere()
+  }
+
+  /** On the sign-up page that is open. */
+  async signsUpHere(): Promise<void> {
     const { page, account } = this
-    await page.goto('/sign-up')
     await page.getByLabel('E-mail').fill(account.email)
     await page.getByLabel('Your name').fill(account.name)
     await page.getByLabel('Password', { exact: true }).fill(account.password)

@@ -28,7 +28,7 @@ func TestEveryRouteOfTheContractsIsServed(t *testing.T) {
 				continue // answered by the stand-in itself
 			}
 			before := service.count()
-			path := strings.NewReplacer("{id}", here, "{userId}", there, "{version}", "3").Replace(template)
+			path := strings.NewReplacer("{id}", here, "{userId}", there, "{version}", "3", "{invitationId}", there).Replace(template)
 			if a := w.call(http.MethodGet, path+"?q=a%20b", nil, nil); a.status != 200 || a.body != "answered" {
 				t.Errorf("%s: %d %s", path, a.status, a.body)
 			}

@@ -39,7 +39,7 @@ const de: Messages = {
     wrong: 'E-Mail und Passwort gehören nicht zusammen.',
     taken: 'Mit dieser E-Mail gibt es schon ein Konto. Stattdessen anmelden?',
     invited: 'Du bist eingeladen. Leg dein Konto mit der E-Mail-Adresse an, für die die Einladung gilt.',
-    domains: 'Eine Adresse bei {domains}. | Eine Adresse bei einer von: {domains}.',
+    domains: 'Eine Adresse bei {domains}.',
     barred: {
       invitation: 'Diesem Arbeitsbereich tritt man auf Einladung bei. Bitte seine Leitung um eine: Sie ist ein Link, der hierher führt.',
       closed: 'Dieser Arbeitsbereich nimmt niemanden mehr auf. Wer schon dabei ist, kann sich anmelden.',
@@ -48,7 +48,7 @@ const de: Messages = {
       full: 'Dieser Arbeitsbereich hat so viele Mitglieder, wie er haben darf. Bitte seine Leitung, Platz zu schaffen.',
       invitation: 'Diese Einladung gilt nicht mehr oder gilt für eine andere E-Mail-Adresse. Bitte die Leitung des Arbeitsbereichs um eine neue.',
       needed: 'Diesem Arbeitsbereich tritt man auf Einladung bei. Bitte seine Leitung um eine.',
-      domain: 'Mit einer solchen Adresse kann man hier kein Konto anlegen. Nimm deine Adresse bei der Arbeit, oder bitte die Leitung des Arbeitsbereichs um eine Einladung.',
+      domain: 'Mit dieser Adresse kann man ohne Einladung kein Konto anlegen. Nimm eine wie oben genannt, oder lass dich von der Leitung des Arbeitsbereichs einladen.',
       closed: 'Dieser Arbeitsbereich nimmt niemanden mehr auf.',
     },
   },

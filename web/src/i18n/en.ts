@@ -36,7 +36,7 @@ export default {
     wrong: 'That e-mail and password do not belong together.',
     taken: 'Someone has signed up with this e-mail already. Sign in instead?',
     invited: 'You are invited. Sign up with the e-mail address that the invitation was made for.',
-    domains: 'An address of {domains}. | An address of one of: {domains}.',
+    domains: 'An address of {domains}.',
     barred: {
       invitation: 'People join this workspace by invitation. Ask its owner for one: it is a link that leads here.',
       closed: 'This workspace takes nobody new. Who is in it already can sign in.',
@@ -45,7 +45,7 @@ export default {
       full: 'This workspace has as many people as it may have. Ask its owner to make room.',
       invitation: 'This invitation is not good any more, or was made for another e-mail address. Ask the owner of the workspace for a new one.',
       needed: 'People join this workspace by invitation. Ask its owner for one.',
-      domain: 'Addresses of this kind can not sign up here. Use your address at work, or ask the owner of the workspace for an invitation.',
+      domain: 'This address can not sign up without an invitation. Use one as named above, or ask the owner of the workspace to invite you.',
       closed: 'This workspace takes nobody new any more.',
     },
   },
