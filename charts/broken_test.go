@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -197,6 +198,16 @@ func sabotagesOfReferences() []sabotage {
 		{"NATS cannot read its configuration", "configuration files are well formed", func(b *broken) {
 			pick[*corev1.ConfigMap](b, "noteworks-nats").Data["nats.conf"] = "jetstream {\n  store_dir: /data\n"
 		}, "nats.conf"},
+		{"a role allows everything", "roles allow what is needed and no more", func(b *broken) {
+			b.objects = append(b.objects, object{"", &rbacv1.ClusterRole{
+				Rules: []rbacv1.PolicyRule{{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}}},
+			}})
+		}, "wildcard"},
+		{"a stranger is given rights", "references resolve", func(b *broken) {
+			b.objects = append(b.objects, object{"", &rbacv1.ClusterRoleBinding{
+				RoleRef: rbacv1.RoleRef{Kind: "ClusterRole", Name: "admin"}, Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Name: "x", Namespace: "y"}},
+			}})
+		}, "no pod runs as ServiceAccount y/x"},
 		{"the notes show a password", "what is secret stands in Secrets only", func(b *broken) {
 			b.notes = secretData(b.release)["noteworks-nats-note"]["password"]
 		}, "notes"},

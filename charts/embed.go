@@ -15,11 +15,16 @@ import (
 
 // With all: named templates live in files that begin with an underscore.
 //
-//go:embed all:noteworks
+//go:embed all:noteworks all:noteworks-crds all:noteworks-operator
 var files embed.FS
 
-// Umbrella is the chart of a whole stack; each chart below its folder charts installs alone, too.
-const Umbrella = "noteworks"
+const (
+	// Umbrella is the chart of a whole stack; each chart below its folder charts installs alone, too.
+	Umbrella = "noteworks"
+	// Operator is the chart of what makes NoteWorkspaces true, and CRDs that of their definition.
+	Operator = "noteworks-operator"
+	CRDs     = "noteworks-crds"
+)
 
 // FS returns the folders of the charts, as they lie in the repository.
 func FS() fs.FS { return files }

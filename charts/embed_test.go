@@ -11,35 +11,37 @@ import (
 
 func TestEveryFileOfTheChartsIsEmbedded(t *testing.T) {
 	t.Parallel()
-	seen := 0
-	err := filepath.WalkDir(Umbrella, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
+	for _, chart := range []string{Umbrella, Operator, CRDs} {
+		seen := 0
+		err := filepath.WalkDir(chart, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			seen++
+			onDisk, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			embedded, err := fs.ReadFile(FS(), filepath.ToSlash(path))
+			if err != nil || !bytes.Equal(onDisk, embedded) {
+				t.Errorf("%s is not embedded as it is: %v", path, err)
+			}
+			return nil
+		})
+		if err != nil || seen == 0 {
+			t.Fatalf("%d files of %s: %v", seen, chart, err)
 		}
-		seen++
-		onDisk, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		embedded, err := fs.ReadFile(FS(), filepath.ToSlash(path))
-		if err != nil || !bytes.Equal(onDisk, embedded) {
-			t.Errorf("%s is not embedded as it is: %v", path, err)
-		}
-		return nil
-	})
-	if err != nil || seen == 0 {
-		t.Fatalf("%d files: %v", seen, err)
 	}
 }
 
-// Each subchart installs alone, so each has the shared templates; they are one text all the same.
+// Each chart installs alone, so each has the shared templates; they are one text all the same.
 func TestTheKitIsTheSameInEveryChart(t *testing.T) {
 	t.Parallel()
 	kit, err := os.ReadFile("kit/_kit.tpl")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, chart := range chartFolders(t)[1:] {
+	for _, chart := range append(subcharts(t), Operator) {
 		copied, err := fs.ReadFile(FS(), chart+"/templates/_kit.tpl")
 		if err != nil {
 			t.Errorf("%s has no kit: run make generate", chart)
@@ -59,7 +61,7 @@ func TestChartsAndImagesHaveOneVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range []string{Umbrella, Umbrella + "/charts/user", Umbrella + "/charts/note", Umbrella + "/charts/gateway"} {
+	for _, dir := range []string{Umbrella, Umbrella + "/charts/user", Umbrella + "/charts/note", Umbrella + "/charts/gateway", Operator, CRDs} {
 		c, err := Load(dir)
 		if err != nil {
 			t.Fatal(err)

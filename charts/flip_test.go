@@ -110,16 +110,17 @@ func alongside() map[string]map[string]any {
 		"noteworks: postgres.enabled is false": {
 			"user.database.existingSecret": "users-database", "note.database.existingSecret": "notes-database",
 		},
-		"user: database.port":                     {"database.existingSecret": "elsewhere"},
-		"note: database.port":                     {"database.existingSecret": "elsewhere"},
-		"user: database.urlKey is example":        {"database.existingSecret": "example"},
-		"user: database.migrateUrlKey is example": {"database.existingSecret": "example"},
-		"user: nats.passwordKey is example":       {"nats.existingSecret": "example"},
-		"note: database.urlKey is example":        {"database.existingSecret": "example"},
-		"note: database.migrateUrlKey is example": {"database.existingSecret": "example"},
-		"note: nats.passwordKey is example":       {"nats.existingSecret": "example"},
-		"gateway: nats.passwordKey is example":    {"nats.existingSecret": "example"},
-		"gateway: route.enabled is true":          {"route.parentRefs": []any{map[string]any{"name": "public", "namespace": "infra"}}},
+		"user: database.port":                         {"database.existingSecret": "elsewhere"},
+		"note: database.port":                         {"database.existingSecret": "elsewhere"},
+		"user: database.urlKey is example":            {"database.existingSecret": "example"},
+		"user: database.migrateUrlKey is example":     {"database.existingSecret": "example"},
+		"user: nats.passwordKey is example":           {"nats.existingSecret": "example"},
+		"note: database.urlKey is example":            {"database.existingSecret": "example"},
+		"note: database.migrateUrlKey is example":     {"database.existingSecret": "example"},
+		"note: nats.passwordKey is example":           {"nats.existingSecret": "example"},
+		"gateway: nats.passwordKey is example":        {"nats.existingSecret": "example"},
+		"noteworks-operator: route.kind is httproute": {"route.parentRefs": []any{map[string]any{"name": "public", "namespace": "infra"}}},
+		"gateway: route.enabled is true":              {"route.parentRefs": []any{map[string]any{"name": "public", "namespace": "infra"}}},
 	}
 }
 
@@ -167,7 +168,7 @@ func (f flip) renames() bool { return f.path[0] == "nameOverride" || f.path[0] =
 func together(t *testing.T) [][]flip {
 	t.Helper()
 	var sets [][]flip
-	for _, chart := range chartFolders(t)[1:] {
+	for _, chart := range subcharts(t) {
 		n := 0
 		for _, f := range flips(t, chart) {
 			switch {

@@ -12,8 +12,13 @@ import (
 // profiles are the values files beside the umbrella's own, and the default.
 func profiles(t *testing.T) map[string]map[string]any {
 	t.Helper()
+	return profilesOf(t, Umbrella)
+}
+
+func profilesOf(t *testing.T, chart string) map[string]map[string]any {
+	t.Helper()
 	found := map[string]map[string]any{"default": nil}
-	files, err := fs.Glob(FS(), Umbrella+"/values-*.yaml")
+	files, err := fs.Glob(FS(), chart+"/values-*.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +31,7 @@ func profiles(t *testing.T) map[string]map[string]any {
 		if err := yaml.UnmarshalStrict(text, &values); err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
-		found[strings.TrimSuffix(strings.TrimPrefix(file, Umbrella+"/values-"), ".yaml")] = values
+		found[strings.TrimSuffix(strings.TrimPrefix(file, chart+"/values-"), ".yaml")] = values
 	}
 	return found
 }
@@ -43,16 +48,21 @@ func installs(t *testing.T) map[string]install {
 		found["with "+name+" values"] = install{values: values}
 	}
 	for _, chart := range chartFolders(t)[1:] {
-		found[strings.TrimPrefix(chart, Umbrella+"/charts/")+" alone"] = install{chart: chart}
+		for name, values := range profilesOf(t, chart) {
+			found[strings.TrimPrefix(chart, Umbrella+"/charts/")+" alone, with "+name+" values"] = install{chart: chart, values: values}
+		}
 	}
+	found["the operator with a long name"] = install{chart: Operator, release: "a-" + strings.Repeat("long", 12) + "-nme"}
 	return found
 }
 
 func TestEveryProfileMakesAGoodRelease(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"dev", "small", "ha"} {
-		if _, found := profiles(t)[name]; !found {
-			t.Errorf("there is no profile %s", name)
+	for chart, names := range map[string][]string{Umbrella: {"dev", "small", "ha"}, Operator: {"dev", "ha"}} {
+		for _, name := range names {
+			if _, found := profilesOf(t, chart)[name]; !found {
+				t.Errorf("%s has no profile %s", chart, name)
+			}
 		}
 	}
 	for name, in := range installs(t) {

@@ -45,6 +45,12 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"services without a password for NATS", Umbrella, "nats.enabled=false,global.nats.url=nats://nats.infra:4222", []string{"user.nats.existingSecret"}},
 		{"another name for a chart that others look for", Umbrella, "note.nameOverride=notes", []string{"note.nameOverride", "name of the release"}},
 		{"services without a database", Umbrella, "postgres.enabled=false", []string{"user.database.existingSecret"}},
+		{"a route for each workspace without a Gateway", Operator, "route.kind=httproute", []string{"route.parentRefs"}},
+		{"a kind of route that there is not", Operator, "route.kind=mesh", []string{"/route/kind", "httproute", "ingress"}},
+		{"an interval without a unit", Operator, "usageInterval=60", []string{"/usageInterval", "string"}},
+		{"a wave of nothing", Operator, "stacks.upgrade.atOnce=0", []string{"/stacks/upgrade/atOnce", "minimum"}},
+		{"an unknown key of the operator", Operator, "leaderElection=false", []string{"leaderElection", "not allowed"}},
+		{"an unknown key of the definition", CRDs, "keeep=false", []string{"keeep", "not allowed"}},
 		{"a route without a Gateway", sub + "gateway", "route.enabled=true", []string{"route.parentRefs"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"helm.sh/helm/v4/pkg/chart/common/util"
 	chartutil "helm.sh/helm/v4/pkg/chart/v2/util"
 	"helm.sh/helm/v4/pkg/engine"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -102,7 +103,7 @@ func named[T interface {
 var types = sync.OnceValue(func() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
-		clientgo.AddToScheme, gatewayv1.Install, monitoringv1.AddToScheme, addCloudNativePG,
+		clientgo.AddToScheme, apiextensionsv1.AddToScheme, gatewayv1.Install, monitoringv1.AddToScheme, addCloudNativePG,
 	} {
 		if err := add(scheme); err != nil {
 			panic(err)

@@ -42,11 +42,13 @@ func brokenReferences(r *release) []string {
 		if _, found := named[*rbacv1.Role](r, b.RoleRef.Name); !found {
 			faults = append(faults, fmt.Sprintf("RoleBinding %s: there is no Role %s", b.Name, b.RoleRef.Name))
 		}
-		for _, s := range b.Subjects {
-			if _, found := named[*corev1.ServiceAccount](r, s.Name); !found {
-				faults = append(faults, fmt.Sprintf("RoleBinding %s: there is no ServiceAccount %s", b.Name, s.Name))
-			}
+		faults = append(faults, strangers(r, "RoleBinding "+b.Name, b.Subjects)...)
+	}
+	for _, b := range all[*rbacv1.ClusterRoleBinding](r) {
+		if _, found := named[*rbacv1.ClusterRole](r, b.RoleRef.Name); !found {
+			faults = append(faults, fmt.Sprintf("ClusterRoleBinding %s: there is no ClusterRole %s", b.Name, b.RoleRef.Name))
 		}
+		faults = append(faults, strangers(r, "ClusterRoleBinding "+b.Name, b.Subjects)...)
 	}
 	for _, c := range all[*cnpgCluster](r) {
 		for _, name := range cnpgSecrets(c) {
@@ -58,6 +60,20 @@ func brokenReferences(r *release) []string {
 	for _, d := range all[*cnpgDatabase](r) {
 		if _, found := named[*cnpgCluster](r, d.Spec.Cluster.Name); !found {
 			faults = append(faults, fmt.Sprintf("Database %s: there is no Cluster %s", d.Name, d.Spec.Cluster.Name))
+		}
+	}
+	return faults
+}
+
+// strangers finds accounts that get rights and that no pod of the release runs as.
+func strangers(r *release, binding string, subjects []rbacv1.Subject) []string {
+	var faults []string
+	for _, s := range subjects {
+		runs := func(w workload) bool {
+			return s.Kind == rbacv1.ServiceAccountKind && s.Name == w.template.Spec.ServiceAccountName && s.Namespace == w.meta().GetNamespace()
+		}
+		if !slices.ContainsFunc(workloads(r), runs) {
+			faults = append(faults, fmt.Sprintf("%s: no pod runs as %s %s/%s", binding, s.Kind, s.Namespace, s.Name))
 		}
 	}
 	return faults

@@ -48,6 +48,7 @@ func rules() []rule {
 		{"settings are ones that the program reads", unknownSettings},
 		{"configuration files are well formed", malformedFiles},
 		{"what is secret stands in Secrets only", leakedSecrets},
+		{"roles allow what is needed and no more", excessiveRights},
 	}
 }
 

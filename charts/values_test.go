@@ -11,10 +11,16 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// chartFolders are all charts: the umbrella, then its subcharts.
+// chartFolders are all charts: the umbrella, then those that install alone.
 func chartFolders(t *testing.T) []string {
 	t.Helper()
-	folders := []string{Umbrella}
+	return slices.Concat([]string{Umbrella}, subcharts(t), []string{Operator, CRDs})
+}
+
+// subcharts are the folders of the umbrella's.
+func subcharts(t *testing.T) []string {
+	t.Helper()
+	var folders []string
 	entries, err := fs.ReadDir(FS(), Umbrella+"/charts")
 	if err != nil {
 		t.Fatal(err)
