@@ -66,7 +66,7 @@ func ofObject(o *unstructured.Unstructured) []finding {
 		return []finding{{starting, Progressing, fmt.Sprintf("%s: %v", called(o), err)}}
 	}
 	text := fmt.Sprintf("%s: %s", called(o), result.Message)
-	if total, ready := podsOf(o); total > 0 {
+	if total, ready := podsOf(o); ready < total {
 		text = fmt.Sprintf("%s: %d of %d pods ready", called(o), ready, total)
 	}
 	if refusal := replicaFailure(o); refusal != "" {

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime"
+	apijson "k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/yaml"
 
 	"noteworks.dev/charts"
@@ -31,28 +32,44 @@ type platform struct {
 }
 
 func loadPlatform(c Config) (platform, error) {
-	p := platform{profiles: map[v1alpha1.Profile]values{}, under: platformValues(c), over: c.Values}
+	p := platform{profiles: map[v1alpha1.Profile]values{}, under: platformValues(c)}
 	for _, profile := range []v1alpha1.Profile{v1alpha1.ProfileDev, v1alpha1.ProfileSmall, v1alpha1.ProfileHA} {
 		text, err := fs.ReadFile(charts.FS(), charts.Umbrella+"/values-"+string(profile)+".yaml")
 		if err != nil {
 			return platform{}, err
 		}
-		var of values
-		if err := yaml.Unmarshal(text, &of); err != nil {
+		if p.profiles[profile], err = parse(text); err != nil {
 			return platform{}, fmt.Errorf("profile %s: %w", profile, err)
 		}
-		p.profiles[profile] = of
 	}
-	settings, err := json.Marshal([]values{p.under, p.over})
+	over, err := json.Marshal(c.Values)
 	if err != nil {
 		return platform{}, fmt.Errorf("values of the platform: %w", err)
+	}
+	if p.over, err = parse(over); err != nil {
+		return platform{}, fmt.Errorf("values of the platform: %w", err)
+	}
+	under, err := json.Marshal(p.under)
+	if err != nil {
+		return platform{}, fmt.Errorf("settings of the platform: %w", err)
 	}
 	files, err := chartFiles()
 	if err != nil {
 		return platform{}, err
 	}
-	p.revision = c.Version + "-" + digest(settings, files)[:digestLength]
+	p.revision = c.Version + "-" + digest(under, over, files)[:digestLength]
 	return p, nil
+}
+
+// parse reads YAML or JSON; whole numbers stay whole.
+func parse(text []byte) (values, error) {
+	asJSON, err := yaml.YAMLToJSON(text)
+	if err != nil {
+		return nil, err
+	}
+	var of values
+	err = apijson.Unmarshal(asJSON, &of)
+	return of, err
 }
 
 // versionOf returns the version in a revision.
