@@ -14,6 +14,7 @@ import (
 
 	"noteworks.dev/operator/api/v1alpha1"
 	"noteworks.dev/operator/internal/controller"
+	"noteworks.dev/operator/internal/platformtest"
 )
 
 var errFault = errors.New("a fault of the test")
@@ -43,7 +44,7 @@ func stories() map[string]story {
 			},
 			end: func(w *world, ws *v1alpha1.NoteWorkspace) {
 				w.isWhole(ws, string(ws.UID))
-				w.platform.all(func(rows map[string]*row) {
+				w.platform.Rows(func(rows map[string]*platformtest.Row) {
 					if r := rows[string(ws.UID)]; r.GetTitle() != "Acme" || r.GetHost() == "" {
 						w.Errorf("registered as %v", r)
 					}
@@ -63,7 +64,7 @@ func stories() map[string]story {
 				if !w.gone(ws) || w.secret("acme-owner") != nil || len(w.routes()) != 0 {
 					w.Error("something is left")
 				}
-				w.platform.all(func(rows map[string]*row) {
+				w.platform.Rows(func(rows map[string]*platformtest.Row) {
 					if len(rows) != 0 {
 						w.Errorf("left in the platform: %v", rows)
 					}
@@ -80,7 +81,7 @@ func stories() map[string]story {
 				if !w.gone(ws) || w.secret("acme-owner") == nil || len(w.routes()) != 0 {
 					w.Error("it is not gone, or more than its route and itself")
 				}
-				w.platform.all(func(rows map[string]*row) {
+				w.platform.Rows(func(rows map[string]*platformtest.Row) {
 					if r := rows[string(ws.UID)]; r == nil || r.GetReleasedAt() == nil {
 						w.Errorf("in the platform it is %v", r)
 					}
@@ -116,17 +117,17 @@ func (w *world) isWhole(ws *v1alpha1.NoteWorkspace, id string) {
 	if routes := w.routes(); len(routes) != 1 {
 		w.Errorf("there are %d routes", len(routes))
 	}
-	w.platform.all(func(rows map[string]*row) {
+	w.platform.Rows(func(rows map[string]*platformtest.Row) {
 		if len(rows) != 1 {
 			w.Errorf("%d are registered", len(rows))
 		}
 		for _, r := range rows {
-			if r.GetWorkspaceId() != have.Status.WorkspaceID || id != "" && r.GetWorkspaceId() != id || r.password != string(w.secret("acme-owner").Data["password"]) {
+			if r.GetWorkspaceId() != have.Status.WorkspaceID || id != "" && r.GetWorkspaceId() != id || r.Password != string(w.secret("acme-owner").Data["password"]) {
 				w.Errorf("registered is %s, the status tells of %s, or the Secret does not open it", r.GetWorkspaceId(), have.Status.WorkspaceID)
 			}
 		}
-		if w.platform.hashes != 1 {
-			w.Errorf("%d owners were made", w.platform.hashes)
+		if w.platform.Owners() != 1 {
+			w.Errorf("%d owners were made", w.platform.Owners())
 		}
 	})
 	w.faults.written()

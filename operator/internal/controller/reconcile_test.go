@@ -17,6 +17,7 @@ import (
 
 	"noteworks.dev/operator/api/v1alpha1"
 	"noteworks.dev/operator/internal/controller"
+	"noteworks.dev/operator/internal/platformtest"
 	"noteworks.dev/operator/internal/stack"
 )
 
@@ -49,9 +50,9 @@ func TestASharedWorkspaceIsReadyAtTheFirstLook(t *testing.T) {
 	if secret == nil || len(secret.Data["password"]) < 24 || string(secret.Data["email"]) != owner || string(secret.Data["url"]) != have.Status.URL {
 		t.Fatalf("the owner's Secret is %+v", secret)
 	}
-	w.platform.all(func(rows map[string]*row) {
+	w.platform.Rows(func(rows map[string]*platformtest.Row) {
 		r := rows[string(ws.UID)]
-		if r.password != string(secret.Data["password"]) || r.email != owner || r.administrator != w.namespace {
+		if r.Password != string(secret.Data["password"]) || r.Email != owner || r.Administrator != w.namespace {
 			t.Errorf("registered as %+v", r)
 		}
 		p := r.GetPolicy()
@@ -77,7 +78,7 @@ func TestWhatIsAtRestIsOnlyLookedAt(t *testing.T) {
 	w.ready(ws)
 	trace := w.get(ws).Status.LastTraceID
 	w.faults.written()
-	w.platform.called()
+	w.platform.Calls()
 
 	for range 3 {
 		w.reconcile(ws)
@@ -88,7 +89,7 @@ func TestWhatIsAtRestIsOnlyLookedAt(t *testing.T) {
 	if written := w.faults.written(); !slices.Equal(written, []string{"create token"}) { // of the operator that has just started
 		t.Errorf("written at rest: %v", written)
 	}
-	if calls := w.platform.called(); slices.Contains(calls, "ApplyWorkspace") {
+	if calls := w.platform.Calls(); slices.Contains(calls, "ApplyWorkspace") {
 		t.Errorf("called at rest: %v", calls)
 	}
 	if again < 50*time.Second || again > 70*time.Second {
@@ -105,7 +106,7 @@ func TestTheTraceGoesFromTheReconcileThroughTheCallAndStandsInTheStatus(t *testi
 	ws := w.apply("acme")
 	w.reconcile(ws)
 	spans, told := w.spans.names(), w.get(ws).Status.LastTraceID
-	sent, _ := w.platform.traces.Load().(string)
+	sent := w.platform.Traceparent()
 	if told == "" || spans["reconcile NoteWorkspace"] != told || spans["workspace.v1.WorkspaceService/ApplyWorkspace"] != told || !strings.Contains(sent, told) {
 		t.Errorf("status tells of %q, spans are %v, sent was %q", told, spans, sent)
 	}
@@ -120,7 +121,7 @@ func TestWhatCannotBeSaysWhyAndWhatToDo(t *testing.T) {
 		says    string
 	}{
 		"the platform is away": {
-			prepare: func(w *world) { w.platform.down.Store(true) },
+			prepare: func(w *world) { w.platform.Down.Store(true) },
 			reason:  controller.ReasonPlatformUnavailable, says: "does not answer",
 		},
 		"the platform is not installed": {
@@ -139,7 +140,7 @@ func TestWhatCannotBeSaysWhyAndWhatToDo(t *testing.T) {
 		},
 		"the service fails": {
 			prepare: func(w *world) {
-				w.platform.refuses.Store(refusal(connect.CodeInternal, "internal", "", "internal error"))
+				w.platform.Refuses.Store(platformtest.Refusal(connect.CodeInternal, "internal", "", "internal error"))
 			},
 			reason: controller.ReasonPlatformFailed, says: "log",
 		},
@@ -208,12 +209,12 @@ func TestAWorkspaceThatWasReadyIsNotKnownToBeWhileThePlatformIsAway(t *testing.T
 	w := startWorld(t, controller.RouteNone)
 	ws := w.apply("acme")
 	w.reconcile(ws)
-	w.platform.down.Store(true)
+	w.platform.Down.Store(true)
 	for range 2 {
 		w.reconcile(ws)
 		w.condition(ws, v1alpha1.ConditionReady, metav1.ConditionUnknown, controller.ReasonPlatformUnavailable)
 	}
-	w.platform.down.Store(false)
+	w.platform.Down.Store(false)
 	w.reconcile(ws)
 	w.ready(ws)
 }
@@ -224,7 +225,7 @@ func TestWhatTheUserServiceLostIsRegisteredAgainWithTheSamePassword(t *testing.T
 	ws := w.apply("acme")
 	w.reconcile(ws)
 	password := string(w.secret("acme-owner").Data["password"])
-	w.platform.all(func(rows map[string]*row) { clear(rows) })
+	w.platform.Rows(func(rows map[string]*platformtest.Row) { clear(rows) })
 
 	w.reconcile(ws)
 
@@ -232,8 +233,8 @@ func TestWhatTheUserServiceLostIsRegisteredAgainWithTheSamePassword(t *testing.T
 	if !w.heard(controller.EventRegisteredAgain) {
 		t.Error("no event")
 	}
-	w.platform.all(func(rows map[string]*row) {
-		if len(rows) != 1 || rows[string(ws.UID)].password != password {
+	w.platform.Rows(func(rows map[string]*platformtest.Row) {
+		if len(rows) != 1 || rows[string(ws.UID)].Password != password {
 			t.Errorf("registered are %v", rows)
 		}
 	})
@@ -254,8 +255,8 @@ func TestAChangeOfSpecReachesTheUserServiceAndNeverTheSpec(t *testing.T) {
 
 	w.notReady(ws, controller.ReasonSuspended)
 	w.condition(ws, v1alpha1.ConditionRegistered, metav1.ConditionTrue, controller.ReasonRegistered)
-	w.platform.all(func(rows map[string]*row) {
-		if r := rows[string(ws.UID)]; r.GetTitle() != "Acme" || !r.GetPolicy().GetSuspended() || r.email != owner {
+	w.platform.Rows(func(rows map[string]*platformtest.Row) {
+		if r := rows[string(ws.UID)]; r.GetTitle() != "Acme" || !r.GetPolicy().GetSuspended() || r.Email != owner {
 			t.Errorf("registered as %v", r)
 		}
 	})
@@ -328,7 +329,7 @@ func TestADedicatedWorkspaceWaitsForItsStack(t *testing.T) {
 	w.reconcile(ws)
 	w.notReady(ws, stack.Progressing)
 	w.condition(ws, v1alpha1.ConditionRegistered, metav1.ConditionFalse, controller.ReasonWaitingForStack)
-	if calls := w.platform.called(); len(calls) > 0 {
+	if calls := w.platform.Calls(); len(calls) > 0 {
 		t.Errorf("the platform's user service is asked for a dedicated workspace: %v", calls)
 	}
 
@@ -374,7 +375,7 @@ func TestDeletionPolicyDeleteLeavesNothing(t *testing.T) {
 	if w.secret("acme-owner") != nil || len(w.routes()) != 0 {
 		t.Error("something is left of it")
 	}
-	w.platform.all(func(rows map[string]*row) {
+	w.platform.Rows(func(rows map[string]*platformtest.Row) {
 		if len(rows) != 0 {
 			t.Errorf("left in the platform: %v", rows)
 		}
@@ -431,7 +432,7 @@ func TestADeletionThatIsHeldUpSaysByWhatAndEndsInTime(t *testing.T) {
 	ws := w.apply("acme")
 	w.reconcile(ws)
 	w.must(w.Client.Delete(t.Context(), ws))
-	w.platform.down.Store(true)
+	w.platform.Down.Store(true)
 
 	began := time.Now()
 	w.reconcile(ws)
@@ -458,7 +459,7 @@ func TestDataThatIsToGoIsWaitedFor(t *testing.T) {
 	ws := w.apply("acme", deleting)
 	w.reconcile(ws)
 	w.must(w.Client.Delete(t.Context(), ws))
-	w.platform.down.Store(true)
+	w.platform.Down.Store(true)
 	w.ahead.Store(int64(time.Hour))
 	again := w.reconcile(ws).RequeueAfter
 	if got := w.notReady(ws, controller.ReasonDeletionBlocked); !strings.Contains(got.Message, "deletionPolicy to Retain") {

@@ -28,6 +28,7 @@ import (
 	"noteworks.dev/operator/api/v1alpha1"
 	"noteworks.dev/operator/internal/apitest"
 	"noteworks.dev/operator/internal/controller"
+	"noteworks.dev/operator/internal/platformtest"
 	"noteworks.dev/operator/internal/registry"
 	"noteworks.dev/operator/internal/stack"
 )
@@ -39,7 +40,7 @@ const owner = "ann@example.org"
 type world struct {
 	testing.TB
 	*apitest.World
-	platform   *platform
+	platform   *platformtest.Platform
 	namespace  string // the team's
 	releasedIn string // the platform's
 	stacks     *stacks
@@ -62,7 +63,7 @@ func startWorld(t testing.TB, route string) *world {
 	w.namespace, w.releasedIn = w.Namespace(t), w.Namespace(t)
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.releasedIn, Name: "operator"}}
 	w.must(w.Client.Create(t.Context(), account))
-	w.platform = startPlatform(t, w.Client, "noteworks-user")
+	w.platform = platformtest.Start(t, w.Client, "noteworks-user")
 	w.reconciler = w.start(route)
 	return w
 }
@@ -80,7 +81,7 @@ func (w *world) start(route string) *controller.Reconciler {
 		Client: api, Registry: registry.NewClient(&w.faults, tokens, tracers), Stacks: w.stacks, Events: w.events,
 		Tracer: tracers.Tracer("test"), Log: slog.New(slog.NewTextHandler(w.Output(), nil)), Now: now,
 		Config: controller.Config{
-			Platform:          registry.Stack{URL: w.platform.url, Audience: "noteworks-user"},
+			Platform:          registry.Stack{URL: w.platform.URL, Audience: "noteworks-user"},
 			PlatformNamespace: w.releasedIn, PlatformGateway: "noteworks-gateway", Operator: w.releasedIn + "/operator",
 			BaseDomain: "notes.example.org", Scheme: "https", UsageInterval: time.Minute, DeletionTimeout: 10 * time.Minute,
 			Route: controller.RouteConfig{Kind: route, ParentRefs: []gatewayv1.ParentReference{{Name: "public"}}},
