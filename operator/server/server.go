@@ -82,10 +82,14 @@ func New(ctx context.Context, cfg Config, cluster *rest.Config, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
+	consistent, err := controller.ClientOf(s.manager)
+	if err != nil {
+		return nil, fmt.Errorf("operator: %w", err)
+	}
 	account := types.NamespacedName{Namespace: cfg.Namespace, Name: cfg.ServiceAccount}
 	transport := &http.Transport{MaxIdleConns: 4 * cfg.Workers, MaxIdleConnsPerHost: cfg.Workers, IdleConnTimeout: time.Minute}
 	r := &controller.Reconciler{
-		Client:   api,
+		Client:   consistent,
 		Registry: registry.NewClient(transport, registry.NewTokens(api, account, time.Now), tracers),
 		Stacks:   stacks,
 		Events:   s.manager.GetEventRecorder("noteworks-operator"),
@@ -121,14 +125,12 @@ func newManager(cfg Config, cluster *rest.Config, log *slog.Logger) (manager.Man
 	cluster = rest.CopyConfig(cluster)
 	cluster.QPS = -1 // the API server's priority and fairness is limit enough
 	cluster.UserAgent = "noteworks-operator/" + version(cfg)
-	ownWrites, patience := true, grace
+	patience := grace
 	return ctrl.NewManager(cluster, manager.Options{
-		Scheme: scheme,
-		Logger: logr.FromSlogHandler(log.Handler()),
-		Cache:  controller.Cache(cfg.RouteKind, cfg.Resync),
-		Client: client.Options{Cache: &client.CacheOptions{
-			DisableFor: controller.Uncached(), EnableReadYourWritesConsistency: &ownWrites,
-		}},
+		Scheme:                        scheme,
+		Logger:                        logr.FromSlogHandler(log.Handler()),
+		Cache:                         controller.Cache(cfg.RouteKind, cfg.Resync),
+		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: controller.Uncached()}},
 		LeaderElection:                cfg.LeaderElection,
 		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       cfg.Namespace,

@@ -25,6 +25,9 @@ const (
 	annotationMadeFor = "noteworks.dev/made-for"
 )
 
+// byName is for what no cache holds: the client would wait for one to show what it has written.
+const byName = client.DisableReadYourWritesConsistency
+
 // secretProblem is what people can mend about the Secret of the owner.
 type secretProblem struct{ reason, message string }
 
@@ -59,7 +62,7 @@ func (r *Reconciler) makeOwnerSecret(ctx context.Context, w *work) (*corev1.Secr
 		},
 		Data: map[string][]byte{keyEmail: []byte(w.ws.Spec.Owner.Email), keyPassword: []byte(rand.Text()), keyURL: []byte(r.url(w))},
 	}
-	err := r.Client.Create(ctx, secret)
+	err := r.Client.Create(ctx, secret, byName)
 	if refusal(err) {
 		return nil, &secretProblem{ReasonOwnerSecretRefused, err.Error()}
 	}
@@ -69,7 +72,7 @@ func (r *Reconciler) makeOwnerSecret(ctx context.Context, w *work) (*corev1.Secr
 // ownerSecret is what has the name of the owner's Secret; nil if nothing has.
 func (r *Reconciler) ownerSecret(ctx context.Context, w *work) (*corev1.Secret, error) {
 	var secret corev1.Secret
-	err := r.Client.Get(ctx, client.ObjectKey{Namespace: w.ws.Namespace, Name: ownerSecretName(w.ws)}, &secret)
+	err := r.Client.Get(ctx, client.ObjectKey{Namespace: w.ws.Namespace, Name: ownerSecretName(w.ws)}, &secret, byName)
 	if apierrors.IsNotFound(err) {
 		return nil, nil //nolint:nilnil // nothing has the name
 	}
@@ -99,6 +102,6 @@ func (r *Reconciler) keepOwnerSecret(ctx context.Context, w *work, adopted bool)
 }
 
 func (r *Reconciler) deleteSecret(ctx context.Context, secret *corev1.Secret) error {
-	err := r.Client.Delete(ctx, secret, client.Preconditions{UID: &secret.UID})
+	err := r.Client.Delete(ctx, secret, client.Preconditions{UID: &secret.UID}, byName)
 	return wrap("delete the Secret "+secret.Name, client.IgnoreNotFound(err))
 }

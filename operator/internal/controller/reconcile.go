@@ -52,7 +52,7 @@ type Config struct {
 
 // Reconciler makes NoteWorkspaces be what they say. All fields are required.
 type Reconciler struct {
-	// Client may answer from a cache that shows what it has written; never for Secrets.
+	// Client may answer from a cache that shows what it has written, as ClientOf's does.
 	Client   client.Client
 	Registry *registry.Client
 	Stacks   Stacks

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -142,10 +143,7 @@ func specField(field string) string {
 }
 
 func (r *Reconciler) wanted(ws *v1alpha1.NoteWorkspace, id string) *workspacev1.ApplyWorkspaceRequest {
-	title := ws.Spec.Title
-	if title == "" {
-		title = ws.SlugOrName()
-	}
+	title := cmp.Or(strings.TrimSpace(ws.Spec.Title), ws.SlugOrName()) // as the service does, so that the two compare
 	return &workspacev1.ApplyWorkspaceRequest{
 		WorkspaceId: id, Slug: ws.SlugOrName(), Title: title, Host: ws.Spec.Host, Administrator: ws.Namespace, Policy: policyOf(&ws.Spec),
 	}

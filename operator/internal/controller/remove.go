@@ -152,7 +152,7 @@ func (r *Reconciler) namespaceEnds(ctx context.Context, w *work) (bool, error) {
 		return false, nil // it makes no difference
 	}
 	var namespace corev1.Namespace
-	err := r.Client.Get(ctx, client.ObjectKey{Name: w.ws.Namespace}, &namespace)
+	err := r.Client.Get(ctx, client.ObjectKey{Name: w.ws.Namespace}, &namespace, byName)
 	return namespace.DeletionTimestamp != nil, wrap("read the namespace", err)
 }
 

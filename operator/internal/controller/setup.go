@@ -48,13 +48,24 @@ func Cache(route string, resync time.Duration) cache.Options {
 // Uncached are the kinds that are read by name and never listed.
 func Uncached() []client.Object { return []client.Object{&corev1.Secret{}, &corev1.Namespace{}} }
 
+// ClientOf answers from mgr's cache, and waits for what it has written to be there: a look never judges by what was before its own last one.
+func ClientOf(mgr ctrl.Manager) (client.Client, error) {
+	ownWrites := true
+	return client.New(mgr.GetConfig(), client.Options{
+		Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient(),
+		Cache: &client.CacheOptions{Reader: mgr.GetCache(), DisableFor: Uncached(), EnableReadYourWritesConsistency: &ownWrites},
+	})
+}
+
 // Setup has mgr run r for workspaces as they change, and for what belongs to them, with so many workers.
 func (r *Reconciler) Setup(mgr ctrl.Manager, workers int) error {
 	const firstRetry, lastRetry = 50 * time.Millisecond, 30 * time.Second
 	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+	severalInOneProcess := true
 	b := ctrl.NewControllerManagedBy(mgr).Named("noteworkspace").
 		For(&v1alpha1.NoteWorkspace{}, builder.WithPredicates(changed)).
 		WithOptions(controller.Options{
+			SkipNameValidation:      &severalInOneProcess,
 			MaxConcurrentReconciles: workers,
 			ReconciliationTimeout:   passTimeout,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),

@@ -29,9 +29,6 @@ func (w *work) ready() verdict {
 // status writes what was found out, if it is not what stands there already.
 func (r *Reconciler) status(ctx context.Context, w *work) error {
 	w.found.URL = r.url(w)
-	if w.span != nil && w.span.SpanContext().IsSampled() {
-		w.found.LastTraceID = w.span.SpanContext().TraceID().String()
-	}
 	return r.writeStatus(ctx, w, w.ready())
 }
 
@@ -52,11 +49,17 @@ func (r *Reconciler) writeStatus(ctx context.Context, w *work, ready verdict) er
 	} {
 		r.set(w, &next.Status.Conditions, c.name, c.verdict)
 	}
-	if equality.Semantic.DeepEqual(w.ws.Status, next.Status) {
-		return nil
-	}
+	same := equality.Semantic.DeepEqual(w.ws.Status, next.Status)
 	if w.span != nil {
 		ctx = w.changing(ctx)
+		// What was refused again, as before, is no news.
+		if w.span.SpanContext().IsSampled() && (!same || w.registered.is()) {
+			next.Status.LastTraceID = w.span.SpanContext().TraceID().String()
+			same = false
+		}
+	}
+	if same {
+		return nil
 	}
 	if err := r.Client.Status().Patch(ctx, next, lockedTo(w.ws)); err != nil {
 		return wrap("write the status", err)
