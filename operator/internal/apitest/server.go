@@ -72,7 +72,7 @@ func startIn(dir, tools, root string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }() // the servers have their own
 
 	plane := &envtest.ControlPlane{
 		Etcd: &envtest.Etcd{Path: filepath.Join(tools, "etcd"), DataDir: filepath.Join(dir, "etcd"), StartTimeout: patience, Out: out, Err: out},
