@@ -30,6 +30,8 @@ func bodies() map[string]any {
 		"createNote": map[string]string{"title": "theirs"},
 		"updateNote": map[string]string{"title": "taken over"},
 		"shareNote":  map[string]string{"role": "editor"},
+
+		"createInvitation": map[string]string{"email": "somebody.else@example.com"},
 	}
 }
 
@@ -84,6 +86,8 @@ func TestNoRouteReachesAcrossWorkspaces(t *testing.T) {
 	secret, err = ann.Change(w.ctx(), secret.ID, secret.Version, "nobody else may read this either")
 	w.must(err)
 
+	invitation := w.invite(ann, "carol@example.com")
+
 	otherURL := strings.Replace(w.stack.URL(), "localhost", "other.localhost", 1)
 	mallory := client.New(otherURL, client.Loopback())
 	email, password := w.stack.Owner("other")
@@ -97,21 +101,23 @@ func TestNoRouteReachesAcrossWorkspaces(t *testing.T) {
 		}
 		for host, base := range map[string]string{"own": otherURL, "the other": w.stack.URL()} {
 			for ids, path := range map[string]string{
-				"the other's":          fill(r.path, secret.ID, bob.User().ID),
-				"the other's and own":  fill(r.path, secret.ID, mallory.User().ID),
-				"own and the other's ": fill(r.path, own.ID, bob.User().ID),
+				"the other's":          fill(r.path, secret.ID, bob.User().ID, invitation.ID),
+				"the other's and own":  fill(r.path, secret.ID, mallory.User().ID, invitation.ID),
+				"own and the other's ": fill(r.path, own.ID, bob.User().ID, invitation.ID),
 			} {
 				name := fmt.Sprintf("%s %s at host of %s with ids %s", r.method, r.path, host, ids)
 				status, answer := w.call(base, mallory.Token(), r, path)
 				if status >= 500 {
 					t.Errorf("%s: %d %s", name, status, answer)
 				}
-				for _, forbidden := range []string{"nobody else", "Secret of", bob.User().ID, ann.User().ID, "bob@example.com"} {
+				for _, forbidden := range []string{
+					"nobody else", "Secret of", bob.User().ID, ann.User().ID, "bob@example.com", invitation.ID, invitation.Code, "carol@example.com",
+				} {
 					if strings.Contains(answer, forbidden) && !strings.Contains(path, forbidden) {
 						t.Errorf("%s answered %d with what is the other workspace's: %s", name, status, answer)
 					}
 				}
-				if strings.Contains(path, secret.ID) || (strings.Contains(path, bob.User().ID) && r.method != http.MethodDelete) {
+				if strings.Contains(path, secret.ID) || strings.Contains(path, invitation.ID) || (strings.Contains(path, bob.User().ID) && r.method != http.MethodDelete) {
 					if status != http.StatusNotFound && status != http.StatusUnauthorized {
 						t.Errorf("%s answered %d, not 404: %s", name, status, answer)
 					}
@@ -126,11 +132,30 @@ func TestNoRouteReachesAcrossWorkspaces(t *testing.T) {
 		t.Errorf("the note of the first workspace changed: %+v", after)
 	}
 	w.must(bob.Login(w.ctx(), "bob@example.com", "correct horse battery staple"))
+	carol := client.New(w.stack.URL(), client.Loopback())
+	_, err = carol.Do(w.ctx(), http.MethodPost, "/api/v1/auth/register", nil, map[string]string{
+		"email": "carol@example.com", "name": "Carol", "password": "correct horse battery staple", "invitation": invitation.Code,
+	}, nil)
+	w.must(err)
+}
+
+// invitation is what an owner hands over.
+type invitation struct {
+	ID   string `json:"id"`
+	Code string `json:"code"`
+}
+
+func (w *world) invite(owner *client.Client, email string) invitation {
+	w.t.Helper()
+	var made invitation
+	_, err := owner.Do(w.ctx(), http.MethodPost, "/api/v1/invitations", nil, map[string]string{"email": email}, &made)
+	w.must(err)
+	return made
 }
 
 // fill puts ids into a path template.
-func fill(path, noteID, userID string) string {
-	return strings.NewReplacer("{id}", noteID, "{userId}", userID, "{version}", "1").Replace(path)
+func fill(path, noteID, userID, invitationID string) string {
+	return strings.NewReplacer("{id}", noteID, "{userId}", userID, "{invitationId}", invitationID, "{version}", "1").Replace(path)
 }
 
 func (w *world) call(base, token string, r route, path string) (int, string) {

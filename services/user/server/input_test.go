@@ -50,6 +50,7 @@ func TestOddBodiesAreRefusedAndChangeNothing(t *testing.T) {
 	ann := w.signUp("Ann")
 	routes := []struct{ method, path string }{
 		{http.MethodPost, "/api/v1/auth/register"}, {http.MethodPost, "/api/v1/auth/login"}, {http.MethodPatch, "/api/v1/me"},
+		{http.MethodPost, "/api/v1/invitations"},
 	}
 	before := w.rowVersions()
 	events := w.since(func() {

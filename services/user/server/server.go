@@ -21,6 +21,7 @@ import (
 	kitrpc "noteworks.dev/services/internal/rpc"
 	"noteworks.dev/services/internal/telemetry"
 	"noteworks.dev/services/user/internal/accesstoken"
+	"noteworks.dev/services/user/internal/admission"
 	"noteworks.dev/services/user/internal/argon2id"
 	"noteworks.dev/services/user/internal/keyring"
 	"noteworks.dev/services/user/internal/person"
@@ -84,8 +85,10 @@ func (s *Server) build(callers kitrpc.CallerVerifier) {
 	})
 	workspaces := workspace.NewWorkspaces(store, hasher, s.meter(), workspace.Config{Now: cfg.Now, NewID: newID, Base: cfg.BaseDomain})
 
+	invitations := admission.NewInvitations(store, admission.Config{Now: cfg.Now, NewID: newID})
+
 	api := rest.API{
-		Sessions: sessions, People: people, Workspaces: workspaces, Telemetry: s.tel, TrustedProxies: cfg.TrustedProxies,
+		Sessions: sessions, People: people, Invitations: invitations, Workspaces: workspaces, Telemetry: s.tel, TrustedProxies: cfg.TrustedProxies,
 		Tokens:    auth.NewVerifier(accesstoken.Keys{Keyring: s.keys}, cfg.Now),
 		ByAddress: ratelimit.New(cfg.AddressPerMinute, cfg.AddressBurst, cfg.Now),
 		ByAccount: ratelimit.New(cfg.AccountPerMinute, cfg.AccountBurst, cfg.Now),

@@ -63,12 +63,13 @@ func TestApplyingAWorkspaceTwiceTellsOnce(t *testing.T) {
 	w.owner("acme").get("/api/v1/me").require(t, http.StatusOK)
 }
 
-// rowVersions changes with any write to a workspace, slug or person.
+// rowVersions changes with any write to a workspace, slug, person or invitation.
 func (w *world) rowVersions() string {
 	w.t.Helper()
 	var all string
 	const query = `select string_agg(v, ' ' order by v) from (
-		select xmin::text || ctid::text as v from workspaces union all select xmin::text || ctid::text from slugs union all select xmin::text || ctid::text from people) as rows`
+		select xmin::text || ctid::text as v from workspaces union all select xmin::text || ctid::text from slugs union all select xmin::text || ctid::text from people
+		union all select xmin::text || ctid::text from invitations) as rows`
 	if err := w.db.Superuser.QueryRow(w.t.Context(), query).Scan(&all); err != nil {
 		w.t.Fatal(err)
 	}
@@ -147,21 +148,23 @@ func TestOddWorkspacesAreRefused(t *testing.T) {
 			change      func(*workspacev1.ApplyWorkspaceRequest)
 			code, field string
 		}{
-			"no id":             {func(m *workspacev1.ApplyWorkspaceRequest) { m.WorkspaceId = "" }, "invalid-workspace-id", "workspace_id"},
-			"no UUID":           {func(m *workspacev1.ApplyWorkspaceRequest) { m.WorkspaceId = "acme" }, "invalid-workspace-id", "workspace_id"},
-			"nil UUID":          {func(m *workspacev1.ApplyWorkspaceRequest) { m.WorkspaceId = "00000000-0000-0000-0000-000000000000" }, "invalid-workspace-id", "workspace_id"},
-			"another spelling":  {func(m *workspacev1.ApplyWorkspaceRequest) { m.WorkspaceId = strings.ToUpper(m.GetWorkspaceId()) }, "invalid-workspace-id", "workspace_id"},
-			"SQL as id":         {func(m *workspacev1.ApplyWorkspaceRequest) { m.WorkspaceId = "'; drop table people --" }, "invalid-workspace-id", "workspace_id"},
-			"no slug":           {func(m *workspacev1.ApplyWorkspaceRequest) { m.Slug = "" }, "invalid-slug", "slug"},
-			"a wildcard":        {func(m *workspacev1.ApplyWorkspaceRequest) { m.Slug = "*" }, "invalid-slug", "slug"},
-			"253 characters":    {func(m *workspacev1.ApplyWorkspaceRequest) { m.Slug = strings.Repeat("a", 253) }, "invalid-slug", "slug"},
-			"reserved":          {func(m *workspacev1.ApplyWorkspaceRequest) { m.Slug = "www" }, "slug-reserved", "slug"},
-			"a long title":      {func(m *workspacev1.ApplyWorkspaceRequest) { m.Title = strings.Repeat("a", 101) }, "invalid-title", "title"},
-			"a title of lines":  {func(m *workspacev1.ApplyWorkspaceRequest) { m.Title = "a\nb" }, "invalid-title", "title"},
-			"no owner":          {func(m *workspacev1.ApplyWorkspaceRequest) { m.Owner = nil }, "owner-missing", "owner"},
-			"no owner's email":  {func(m *workspacev1.ApplyWorkspaceRequest) { m.Owner.Email = "x" }, "invalid-email", "owner.email"},
-			"no owner's name":   {func(m *workspacev1.ApplyWorkspaceRequest) { m.Owner.Name = "" }, "name-missing", "owner.name"},
-			"a common password": {func(m *workspacev1.ApplyWorkspaceRequest) { m.Owner.InitialPassword = "1234567890" }, "password-too-common", "owner.initial_password"},
+			"no id":                           {func(m *workspacev1.ApplyWorkspaceRequest) { m.WorkspaceId = "" }, "invalid-workspace-id", "workspace_id"},
+			"no UUID":                         {func(m *workspacev1.ApplyWorkspaceRequest) { m.WorkspaceId = "acme" }, "invalid-workspace-id", "workspace_id"},
+			"nil UUID":                        {func(m *workspacev1.ApplyWorkspaceRequest) { m.WorkspaceId = "00000000-0000-0000-0000-000000000000" }, "invalid-workspace-id", "workspace_id"},
+			"another spelling":                {func(m *workspacev1.ApplyWorkspaceRequest) { m.WorkspaceId = strings.ToUpper(m.GetWorkspaceId()) }, "invalid-workspace-id", "workspace_id"},
+			"SQL as id":                       {func(m *workspacev1.ApplyWorkspaceRequest) { m.WorkspaceId = "'; drop table people --" }, "invalid-workspace-id", "workspace_id"},
+			"no slug":                         {func(m *workspacev1.ApplyWorkspaceRequest) { m.Slug = "" }, "invalid-slug", "slug"},
+			"a wildcard":                      {func(m *workspacev1.ApplyWorkspaceRequest) { m.Slug = "*" }, "invalid-slug", "slug"},
+			"253 characters":                  {func(m *workspacev1.ApplyWorkspaceRequest) { m.Slug = strings.Repeat("a", 253) }, "invalid-slug", "slug"},
+			"reserved":                        {func(m *workspacev1.ApplyWorkspaceRequest) { m.Slug = "www" }, "slug-reserved", "slug"},
+			"a long title":                    {func(m *workspacev1.ApplyWorkspaceRequest) { m.Title = strings.Repeat("a", 101) }, "invalid-title", "title"},
+			"a title of lines":                {func(m *workspacev1.ApplyWorkspaceRequest) { m.Title = "a\nb" }, "invalid-title", "title"},
+			"no owner":                        {func(m *workspacev1.ApplyWorkspaceRequest) { m.Owner = nil }, "owner-missing", "owner"},
+			"no owner's email":                {func(m *workspacev1.ApplyWorkspaceRequest) { m.Owner.Email = "x" }, "invalid-email", "owner.email"},
+			"no owner's name":                 {func(m *workspacev1.ApplyWorkspaceRequest) { m.Owner.Name = "" }, "name-missing", "owner.name"},
+			"an administrator of lines":       {func(m *workspacev1.ApplyWorkspaceRequest) { m.Administrator = "a\nb" }, "invalid-administrator", "administrator"},
+			"a long name of an administrator": {func(m *workspacev1.ApplyWorkspaceRequest) { m.Administrator = strings.Repeat("a", 513) }, "invalid-administrator", "administrator"},
+			"a common password":               {func(m *workspacev1.ApplyWorkspaceRequest) { m.Owner.InitialPassword = "1234567890" }, "password-too-common", "owner.initial_password"},
 		} {
 			m, ok := proto.Clone(good).(*workspacev1.ApplyWorkspaceRequest)
 			if !ok {
@@ -366,7 +369,7 @@ func second[T any](_ T, err error) error { return err }
 // TestTheDeadlineShrinksOnItsWay: the operator's, then the user service's, then the note service's.
 func TestTheDeadlineShrinksOnItsWay(t *testing.T) {
 	t.Parallel()
-	seen := make(chan time.Duration, 1)
+	seen := make(chan time.Duration, 10)
 	w := startWorld(t, startNotes(t, func(ctx context.Context) (*notev1.Usage, error) {
 		end, ok := ctx.Deadline()
 		if !ok {
@@ -376,6 +379,9 @@ func TestTheDeadlineShrinksOnItsWay(t *testing.T) {
 		return &notev1.Usage{}, nil
 	}))
 	acme := w.apply("acme")
+	for len(seen) > 0 { // those of applying
+		<-seen
+	}
 	for _, given := range []time.Duration{time.Second, 5 * time.Second} {
 		ctx, cancel := context.WithTimeout(t.Context(), given)
 		_, err := w.operator().GetWorkspace(ctx, connect.NewRequest(&workspacev1.GetWorkspaceRequest{WorkspaceId: acme.GetWorkspaceId()}))

@@ -17,6 +17,8 @@ type Store interface {
 	// List answers at most q.Limit people in the order of names, those after q.After.
 	List(ctx context.Context, in tenant.ID, q Query) ([]Person, error)
 	Update(ctx context.Context, in tenant.ID, id ID, change func(*Person) ([]Fact, error)) (Person, error)
+	// Readmit is Update for a change that may take room: what room there is stays so until the change is saved.
+	Readmit(ctx context.Context, in tenant.ID, id ID, change func(*Person, Room) ([]Fact, error)) (Person, error)
 	Delete(ctx context.Context, in tenant.ID, id ID, change func(*Person) ([]Fact, error)) error
 }
 
@@ -151,9 +153,9 @@ func (p *People) Deactivate(ctx context.Context, by Actor, id ID) error {
 	return err
 }
 
-// Reactivate lets a person in again; only the owner may.
+// Reactivate lets a person in again, if there is room; only the owner may.
 func (p *People) Reactivate(ctx context.Context, by Actor, id ID) error {
-	_, err := p.store.Update(ctx, by.Workspace, id, func(who *Person) ([]Fact, error) { return who.Reactivate(by) })
+	_, err := p.store.Readmit(ctx, by.Workspace, id, func(who *Person, room Room) ([]Fact, error) { return who.Reactivate(by, room) })
 	return err
 }
 

@@ -150,9 +150,12 @@ func (p *Person) Deactivate(by Actor) ([]Fact, error) {
 	}, nil
 }
 
-// Reactivate lets p in again.
-func (p *Person) Reactivate(by Actor) ([]Fact, error) {
+// Reactivate lets p in again, if there is room.
+func (p *Person) Reactivate(by Actor, room Room) ([]Fact, error) {
 	if err := by.mayAdminister(p); err != nil || p.Active {
+		return nil, err
+	}
+	if err := room.TakeOne(); err != nil {
 		return nil, err
 	}
 	p.Active = true
@@ -172,11 +175,19 @@ func (p *Person) Delete(by Actor) ([]Fact, error) {
 	}, nil
 }
 
-func (a Actor) mayAdminister(p *Person) error {
-	switch {
-	case a.Role != Owner:
+// MustOwn is ErrOwnerOnly for everybody but the owner of the workspace.
+func (a Actor) MustOwn() error {
+	if a.Role != Owner {
 		return ErrOwnerOnly
-	case p.Role == Owner:
+	}
+	return nil
+}
+
+func (a Actor) mayAdminister(p *Person) error {
+	if err := a.MustOwn(); err != nil {
+		return err
+	}
+	if p.Role == Owner {
 		return ErrOwnerStays
 	}
 	return nil

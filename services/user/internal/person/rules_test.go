@@ -113,13 +113,17 @@ func TestTheCommonestPasswordsAreRefused(t *testing.T) {
 	}
 }
 
+func reactivate(p *person.Person, by person.Actor) ([]person.Fact, error) {
+	return p.Reactivate(by, person.Room{})
+}
+
 func TestOnlyTheOwnerAdministersAndStays(t *testing.T) {
 	t.Parallel()
 	owner := person.Actor{Person: person.Person{ID: "o", Role: person.Owner, Active: true}}
 	member := person.Actor{Person: person.Person{ID: "m", Role: person.Member, Active: true}}
 	acts := map[string]func(*person.Person, person.Actor) ([]person.Fact, error){
 		"deactivate": (*person.Person).Deactivate,
-		"reactivate": (*person.Person).Reactivate,
+		"reactivate": reactivate,
 		"delete":     (*person.Person).Delete,
 	}
 	for name, act := range acts {
@@ -141,7 +145,7 @@ func TestChangesThatChangeNothingAreNoFacts(t *testing.T) {
 	if facts := p.Rename("Mia"); facts != nil {
 		t.Errorf("the same name again: %v", facts)
 	}
-	if facts, err := p.Reactivate(owner); err != nil || facts != nil {
+	if facts, err := p.Reactivate(owner, person.Room{Limit: 1, Taken: 1}); err != nil || facts != nil {
 		t.Errorf("reactivating an active person: %v, %v", facts, err)
 	}
 	first, err := p.Deactivate(owner)
@@ -150,5 +154,19 @@ func TestChangesThatChangeNothingAreNoFacts(t *testing.T) {
 	}
 	if again, err := p.Deactivate(owner); err != nil || again != nil || p.Version != 2 {
 		t.Errorf("deactivating again: %v, %v, version %d", again, err, p.Version)
+	}
+}
+
+func TestRoomIsNeededByWhoeverComesBack(t *testing.T) {
+	t.Parallel()
+	owner := person.Actor{Person: person.Person{ID: "o", Role: person.Owner, Active: true}}
+	for room, code := range map[person.Room]string{
+		{}: "", {Taken: 7}: "", {Limit: 8, Taken: 7}: "", {Limit: 7, Taken: 7}: "members-limit-reached", {Limit: 3, Taken: 7}: "members-limit-reached",
+	} {
+		p := person.Person{ID: "m", Role: person.Member, Version: 1}
+		facts, err := p.Reactivate(owner, room)
+		if code == "" && (err != nil || len(facts) != 1 || !p.Active) || code != "" && (errs.CodeOf(err) != code || facts != nil || p.Active) {
+			t.Errorf("%+v: %v, %v, active %v; want %q", room, facts, err, p.Active, code)
+		}
 	}
 }

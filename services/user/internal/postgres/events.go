@@ -11,6 +11,7 @@ import (
 	"noteworks.dev/services/internal/event"
 	"noteworks.dev/services/user/internal/person"
 	"noteworks.dev/services/user/internal/tenant"
+	"noteworks.dev/services/user/internal/wire"
 	"noteworks.dev/services/user/internal/workspace"
 )
 
@@ -67,5 +68,7 @@ func message(f person.Fact) proto.Message {
 }
 
 func appliedMessage(a workspace.Applied) proto.Message {
-	return &workspacev1.WorkspaceApplied{WorkspaceId: string(a.ID), Slug: string(a.Slug), Title: a.Title, Version: a.Version}
+	return &workspacev1.WorkspaceApplied{
+		WorkspaceId: string(a.ID), Slug: string(a.Slug), Title: a.Title, Version: a.Version, Host: a.Host, Policy: wire.Policy(a.Policy),
+	}
 }

@@ -101,22 +101,47 @@ func (s *Store) Update(
 	ctx context.Context, in tenant.ID, id person.ID, change func(*person.Person) ([]person.Fact, error),
 ) (person.Person, error) {
 	var changed person.Person
+	err := s.in(ctx, in, func(tx *gorm.DB) (err error) {
+		changed, err = s.update(tx, in, id, change)
+		return err
+	})
+	return changed, err
+}
+
+// Readmit is Update while nobody else takes room.
+func (s *Store) Readmit(
+	ctx context.Context, in tenant.ID, id person.ID, change func(*person.Person, person.Room) ([]person.Fact, error),
+) (person.Person, error) {
+	var changed person.Person
 	err := s.in(ctx, in, func(tx *gorm.DB) error {
-		have, err := lockPerson(tx, id)
+		allowed, err := lockPolicy(tx, in)
 		if err != nil {
 			return err
 		}
-		changed = have
-		facts, err := change(&changed)
-		if err != nil || changed == have {
+		there, err := room(tx, allowed)
+		if err != nil {
 			return err
 		}
-		if err := savePerson(tx, changed); err != nil {
-			return err
-		}
-		return s.conclude(tx, in, facts)
+		changed, err = s.update(tx, in, id, func(p *person.Person) ([]person.Fact, error) { return change(p, there) })
+		return err
 	})
 	return changed, err
+}
+
+func (s *Store) update(tx *gorm.DB, in tenant.ID, id person.ID, change func(*person.Person) ([]person.Fact, error)) (person.Person, error) {
+	have, err := lockPerson(tx, id)
+	if err != nil {
+		return person.Person{}, err
+	}
+	changed := have
+	facts, err := change(&changed)
+	if err != nil || changed == have {
+		return changed, err
+	}
+	if err := savePerson(tx, changed); err != nil {
+		return person.Person{}, err
+	}
+	return changed, s.conclude(tx, in, facts)
 }
 
 // Delete locks a person, asks change whether they may go, and removes them with their sessions.

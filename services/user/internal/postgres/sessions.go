@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"noteworks.dev/services/user/internal/admission"
 	"noteworks.dev/services/user/internal/person"
 	"noteworks.dev/services/user/internal/session"
 	"noteworks.dev/services/user/internal/tenant"
@@ -46,9 +47,15 @@ func (r sessionRow) session() session.Session {
 	}
 }
 
-// Join saves a new person and their first session.
-func (s *Store) Join(ctx context.Context, p person.Person, opened session.Session, facts ...person.Fact) error {
+// Join saves a new person and their first session, if they are admitted. Whether or not they came by it, an invitation of theirs is used up.
+func (s *Store) Join(ctx context.Context, a admission.Application, p person.Person, opened session.Session, facts ...person.Fact) error {
 	return s.in(ctx, p.Workspace, func(tx *gorm.DB) error {
+		if err := admit(tx, p.Workspace, a); err != nil {
+			return err
+		}
+		if err := exec(tx, "use invitation", "delete from invitations where email = ?", string(p.Email)); err != nil {
+			return err
+		}
 		if err := addPerson(tx, p); err != nil {
 			return err
 		}

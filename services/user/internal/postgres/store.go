@@ -1,4 +1,4 @@
-// Package postgres keeps workspaces, people, sessions and signing keys. It is every Store of the domain packages.
+// Package postgres keeps workspaces, invitations, people, sessions and signing keys. It is every Store of the domain packages.
 //
 // It promises: whatever changes and the events that tell of it are one transaction, the events last; rows of another workspace are neither
 // seen nor written, because the database says so and not because a condition here does. Imports gorm, pg, event, the generated events and
@@ -32,7 +32,7 @@ type Outbox interface {
 	Forget(tx *gorm.DB, last event.Event) error
 }
 
-// Store is a person.Store, a session.Store, a workspace.Store and a keyring.Store.
+// Store is a person.Store, a session.Store, a workspace.Store, an admission.Store and a keyring.Store.
 type Store struct {
 	db     *pg.DB
 	outbox Outbox

@@ -3,6 +3,9 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 	"noteworks.dev/services/internal/event"
 	"noteworks.dev/services/internal/outbox"
 	"noteworks.dev/services/internal/pgtest"
+	"noteworks.dev/services/user/internal/admission"
 	"noteworks.dev/services/user/internal/person"
 	"noteworks.dev/services/user/internal/postgres"
 	"noteworks.dev/services/user/internal/session"
@@ -57,7 +61,7 @@ func (w *world) apply(t *testing.T, slug workspace.Slug) tenant.ID {
 	t.Helper()
 	id := tenant.ID(newID(t))
 	owner := someone(t, id, "Olga", person.Owner)
-	_, err := w.store.Apply(t.Context(), id, func(have *workspace.Workspace) (workspace.Changes, error) {
+	_, err := w.store.Apply(t.Context(), id, slug, func(have *workspace.Workspace) (workspace.Changes, error) {
 		have.Slug, have.Title, have.Version, have.CreatedAt = slug, string(slug), 1, time.Now()
 		return workspace.Changes{Applied: &workspace.Applied{ID: id, Slug: slug, Title: string(slug), Version: 1}, Owner: &owner}, nil
 	})
@@ -75,6 +79,23 @@ func someone(t *testing.T, in tenant.ID, name person.Name, as person.Role) perso
 	}
 }
 
+// invite makes an invitation that is open for an hour.
+func (w *world) invite(t *testing.T, in tenant.ID, email person.Email) (admission.Invitation, admission.Code) {
+	t.Helper()
+	code := admission.Code(newID(t))
+	i := admission.Invitation{
+		ID: admission.ID(newID(t)), Workspace: in, Email: email, CodeHash: code.Hash(), CreatedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour),
+	}
+	if err := w.store.Invite(t.Context(), i); err != nil {
+		t.Fatal(err)
+	}
+	return i, code
+}
+
+func applicationOf(p person.Person) admission.Application {
+	return admission.Application{Email: p.Email, At: p.CreatedAt}
+}
+
 func (w *world) join(t *testing.T, in tenant.ID, name person.Name) (person.Person, session.Session) {
 	t.Helper()
 	p := someone(t, in, name, person.Member)
@@ -82,7 +103,7 @@ func (w *world) join(t *testing.T, in tenant.ID, name person.Name) (person.Perso
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.store.Join(t.Context(), p, s, p.Registered()); err != nil {
+	if err := w.store.Join(t.Context(), applicationOf(p), p, s, p.Registered()); err != nil {
 		t.Fatal(err)
 	}
 	return p, s
@@ -94,16 +115,21 @@ func TestTheDatabaseKeepsWorkspacesApart(t *testing.T) {
 	w := startWorld(t)
 	ours, acme := w.apply(t, "ours"), w.apply(t, "acme")
 	ann, on := w.join(t, ours, "Ann")
+	invited, code := w.invite(t, ours, "bob@example.org")
 	rename := func(p *person.Person) ([]person.Fact, error) { return p.Rename("Eve"), nil }
 	allow := func(*person.Person) ([]person.Fact, error) { return nil, nil }
 	seen := func(*session.Session) ([]person.Fact, error) { return nil, errors.New("the session was seen") }
 	before := len(w.told.events)
 
 	for name, err := range map[string]error{
-		"read":      second(w.store.Person(t.Context(), acme, ann.ID)),
-		"find":      second(w.store.PersonByEmail(t.Context(), acme, ann.Email)),
-		"change":    second(w.store.Update(t.Context(), acme, ann.ID, rename)),
-		"delete":    w.store.Delete(t.Context(), acme, ann.ID, allow),
+		"read":   second(w.store.Person(t.Context(), acme, ann.ID)),
+		"find":   second(w.store.PersonByEmail(t.Context(), acme, ann.Email)),
+		"change": second(w.store.Update(t.Context(), acme, ann.ID, rename)),
+		"delete": w.store.Delete(t.Context(), acme, ann.ID, allow),
+		"readmit": second(w.store.Readmit(t.Context(), acme, ann.ID, func(p *person.Person, _ person.Room) ([]person.Fact, error) {
+			return p.Rename("Eve"), nil
+		})),
+		"take back": w.store.TakeBack(t.Context(), acme, invited.ID),
 		"signed in": second(w.store.SignedIn(t.Context(), acme, ann.ID, on.ID, time.Now())),
 		"refresh":   second(w.store.Change(t.Context(), acme, on.ID, seen)),
 	} {
@@ -114,6 +140,16 @@ func TestTheDatabaseKeepsWorkspacesApart(t *testing.T) {
 	all, err := w.store.List(t.Context(), acme, person.Query{Limit: 100})
 	if err != nil || len(all) != 1 || all[0].Role != person.Owner {
 		t.Errorf("acme lists %v, %v", all, err)
+	}
+	if open, err := w.store.Invitations(t.Context(), acme, time.Now(), "", 100); err != nil || len(open) != 0 {
+		t.Errorf("acme's invitations are %v, %v", open, err)
+	}
+	bob := admission.Application{Email: invited.Email, Code: code, At: time.Now()}
+	if there, err := w.store.Entrance(t.Context(), acme, bob); err != nil || there.Invited {
+		t.Errorf("Bob may join %+v, %v", there, err)
+	}
+	if here, err := w.store.Entrance(t.Context(), ours, bob); err != nil || !here.Invited {
+		t.Errorf("Bob may not join: %+v, %v", here, err)
 	}
 	if len(w.told.events) != before {
 		t.Errorf("told %v", w.told.events[before:])
@@ -127,8 +163,10 @@ func TestTheDatabaseKeepsWorkspacesApart(t *testing.T) {
 func TestNothingIsSeenWithoutAWorkspace(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t)
-	w.join(t, w.apply(t, "ours"), "Ann")
-	for _, table := range []string{"workspaces", "people", "sessions"} {
+	ours := w.apply(t, "ours")
+	w.join(t, ours, "Ann")
+	w.invite(t, ours, "bob@example.org")
+	for _, table := range []string{"workspaces", "people", "sessions", "invitations"} {
 		if n := w.count(t, func(do func(*gorm.DB) error) error { return w.db.DB.Tx(t.Context(), do) }, table); n != 0 {
 			t.Errorf("%d rows of %s", n, table)
 		}
@@ -164,6 +202,11 @@ func TestNothingIsWrittenIntoAnotherWorkspace(t *testing.T) {
 	if _, err := inAcme(sneak, string(ours)); err == nil {
 		t.Error("a person was written into another workspace")
 	}
+	const code = `insert into invitations (workspace_id, id, email, code_hash, created_at, expires_at)
+		values (?, gen_random_uuid(), 'eve@example.org', '', now(), now())`
+	if _, err := inAcme(code, string(ours)); err == nil {
+		t.Error("an invitation into another workspace was written")
+	}
 	if _, err := inAcme("insert into slugs (slug, workspace_id) values ('stolen', ?)", string(ours)); err == nil {
 		t.Error("a slug was given to another workspace")
 	}
@@ -173,6 +216,10 @@ func TestNothingIsWrittenIntoAnotherWorkspace(t *testing.T) {
 		"changed its title": "update workspaces set title = 'e' where id = ?",
 		"deleted it":        "delete from workspaces where id = ?",
 		"ended its people":  "delete from people where workspace_id = ?",
+		"took its claim":    "update slugs set claim = current_setting('noteworks.workspace_id')::uuid where workspace_id = ?",
+		"took its host":     "update slugs set host = null where workspace_id = ?",
+		"opened it":         "update workspaces set policy = '{}', released_at = null where id = ?",
+		"uninvited":         "delete from invitations where workspace_id = ?",
 	} {
 		if rows, err := inAcme(sql, string(ours)); err != nil || rows != 0 {
 			t.Errorf("another workspace %s: %d rows, %v", name, rows, err)
@@ -284,7 +331,10 @@ func TestWhatCanNotBeToldIsNotDone(t *testing.T) {
 		"sign out": second(mute.Change(t.Context(), ours, on.ID, func(s *session.Session) ([]person.Fact, error) {
 			return []person.Fact{s.End(person.SignedOut)}, nil
 		})),
-		"sign up":            mute.Join(t.Context(), stranger, s, stranger.Registered()),
+		"let in again": second(mute.Readmit(t.Context(), ours, ann.ID, func(p *person.Person, _ person.Room) ([]person.Fact, error) {
+			return p.Rename("Eve"), nil
+		})),
+		"sign up":            mute.Join(t.Context(), applicationOf(stranger), stranger, s, stranger.Registered()),
 		"delete a workspace": mute.DeleteWorkspace(t.Context(), ours),
 		"apply a new one":    applyWith(t.Context(), mute, tenant.ID(newID(t)), "new"),
 		"move one":           applyWith(t.Context(), mute, ours, "moved"),
@@ -305,11 +355,90 @@ func TestWhatCanNotBeToldIsNotDone(t *testing.T) {
 }
 
 func applyWith(ctx context.Context, s *postgres.Store, id tenant.ID, slug workspace.Slug) error {
-	_, err := s.Apply(ctx, id, func(have *workspace.Workspace) (workspace.Changes, error) {
+	_, err := s.Apply(ctx, id, slug, func(have *workspace.Workspace) (workspace.Changes, error) {
 		have.Slug, have.Version, have.CreatedAt = slug, have.Version+1, time.Now()
 		return workspace.Changes{Applied: &workspace.Applied{ID: id, Slug: slug, Version: have.Version}}, nil
 	})
 	return err
+}
+
+// limit lets so many active people into a workspace.
+func (w *world) limit(t *testing.T, in tenant.ID, members int32) {
+	t.Helper()
+	_, err := w.store.Apply(t.Context(), in, "", func(have *workspace.Workspace) (workspace.Changes, error) {
+		have.Policy.Limits.Members = members
+		have.Version++
+		return workspace.Changes{Applied: &workspace.Applied{ID: in, Slug: have.Slug, Version: have.Version}}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAHundredWantTheLastPlaces: who signs up and who is let in again, all at once, where there is room for ten.
+func TestAHundredWantTheLastPlaces(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	ours := w.apply(t, "ours")
+	store := postgres.New(w.db.DB, silent{}) // which many may use at once
+	var waiting []person.ID
+	for i := range 20 {
+		p, _ := w.join(t, ours, person.Name("gone"+strconv.Itoa(i)))
+		waiting = append(waiting, p.ID)
+		if _, err := store.Update(t.Context(), ours, p.ID, func(p *person.Person) ([]person.Fact, error) { p.Active = false; return nil, nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.limit(t, ours, 10)
+	owner := person.Actor{Person: person.Person{ID: "o", Role: person.Owner, Workspace: ours}}
+	var in, out atomic.Int32
+	count := func(err error) {
+		switch {
+		case err == nil:
+			in.Add(1)
+		case errors.Is(err, person.ErrNoRoom):
+			out.Add(1)
+		default:
+			t.Errorf("refused with %v", err)
+		}
+	}
+	var all sync.WaitGroup
+	for i := range 80 {
+		p := someone(t, ours, person.Name("new"+strconv.Itoa(i)), person.Member)
+		s, _, err := session.New(session.ID(newID(t)), p, p.CreatedAt, session.Lifetimes{Absolute: time.Hour, Idle: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Go(func() { count(store.Join(t.Context(), applicationOf(p), p, s, p.Registered())) })
+	}
+	for _, id := range waiting {
+		all.Go(func() {
+			count(second(store.Readmit(t.Context(), ours, id, func(p *person.Person, room person.Room) ([]person.Fact, error) { return p.Reactivate(owner, room) })))
+		})
+	}
+	all.Wait()
+	if n := w.db.Count(t, "select count(*) from people where active"); n != 10 || in.Load() != 9 || out.Load() != 91 {
+		t.Errorf("%d are active, %d came in, %d did not", n, in.Load(), out.Load())
+	}
+}
+
+// silent is an outbox that takes everything and tells nobody.
+type silent struct{}
+
+func (silent) Append(*gorm.DB, ...event.Event) error { return nil }
+
+// TestWorkspacesFromBeforePolicies are open, without limits, and nobody's.
+func TestWorkspacesFromBeforePolicies(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	id := newID(t)
+	w.db.Exec(t, "insert into workspaces (id, title, version, created_at) values ($1, 'Old', 3, now())", id)
+	w.db.Exec(t, "insert into slugs (slug, workspace_id) values ('old', $1)", id)
+	old, err := w.store.Sought(t.Context(), tenant.ID(id), "")
+	if err != nil || old.Claim != old.ID || old.Version != 3 || old.Administrator != "" || old.Host != "" || old.Suspended() ||
+		old.Policy.Admission.SignUp != admission.Open || old.Policy.Limits != (workspace.Limits{}) {
+		t.Errorf("it is %+v, %v", old, err)
+	}
 }
 
 func second[T any](_ T, err error) error { return err }

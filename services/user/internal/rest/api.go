@@ -16,6 +16,7 @@ import (
 	"noteworks.dev/services/internal/errs"
 	"noteworks.dev/services/internal/httpserver"
 	"noteworks.dev/services/internal/telemetry"
+	"noteworks.dev/services/user/internal/admission"
 	"noteworks.dev/services/user/internal/person"
 	"noteworks.dev/services/user/internal/ratelimit"
 	"noteworks.dev/services/user/internal/session"
@@ -25,11 +26,12 @@ import (
 
 // API answers requests. All fields must be set; TrustedProxies may be empty.
 type API struct {
-	Sessions   *session.Sessions
-	People     *person.People
-	Workspaces *workspace.Workspaces
-	Tokens     *auth.Verifier
-	Telemetry  *telemetry.Telemetry
+	Sessions    *session.Sessions
+	People      *person.People
+	Invitations *admission.Invitations
+	Workspaces  *workspace.Workspaces
+	Tokens      *auth.Verifier
+	Telemetry   *telemetry.Telemetry
 	// ByAddress and ByAccount bound how often credentials may be tried.
 	ByAddress, ByAccount *ratelimit.Limiter
 	TrustedProxies       []netip.Prefix

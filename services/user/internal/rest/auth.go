@@ -10,9 +10,11 @@ import (
 
 	"noteworks.dev/services/api/gen/rest/userrest"
 	"noteworks.dev/services/internal/telemetry"
+	"noteworks.dev/services/user/internal/admission"
 	"noteworks.dev/services/user/internal/person"
 	"noteworks.dev/services/user/internal/session"
 	"noteworks.dev/services/user/internal/tenant"
+	"noteworks.dev/services/user/internal/workspace"
 )
 
 // GetWorkspace tells the sign-in page where it is.
@@ -26,9 +28,22 @@ func (a *API) GetWorkspace(ctx context.Context, _ userrest.GetWorkspaceRequestOb
 	if err != nil {
 		return nil, err
 	}
-	return userrest.GetWorkspace200JSONResponse{
-		Id: string(found.ID), Slug: string(found.Slug), Title: found.Title, SignUp: userrest.WorkspaceSignUpOpen,
-	}, nil
+	return userrest.GetWorkspace200JSONResponse(workspaceOf(found)), nil
+}
+
+// workspaceOf is what everybody may know: how to get in, and what a gateway keeps to.
+func workspaceOf(w workspace.Workspace) userrest.Workspace {
+	suspended := w.Suspended()
+	answer := userrest.Workspace{
+		Id: string(w.ID), Slug: string(w.Slug), Title: w.Title, SignUp: userrest.WorkspaceSignUp(w.Policy.Admission.SignUp), Suspended: &suspended,
+	}
+	if domains := w.Policy.Admission.EmailDomains; len(domains) > 0 {
+		answer.EmailDomains = &domains
+	}
+	if most := int(w.Policy.Limits.RequestsPerMinute); most > 0 {
+		answer.RequestsPerMinute = &most
+	}
+	return answer
 }
 
 // Register signs someone up, and in.
@@ -40,7 +55,7 @@ func (a *API) Register(ctx context.Context, request userrest.RegisterRequestObje
 	}
 	signed, err := a.Sessions.SignUp(ctx, in, person.Newcomer{
 		Email: request.Body.Email, Name: request.Body.Name, Password: request.Body.Password,
-	})
+	}, codeOf(request.Body.Invitation))
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +64,13 @@ func (a *API) Register(ctx context.Context, request userrest.RegisterRequestObje
 		Body:    a.answer(c, signed),
 		Headers: userrest.Register201ResponseHeaders{SetCookie: a.setCookie(c, signed.Refresh.String(), signed.Lasts)},
 	}, nil
+}
+
+func codeOf(invitation *string) admission.Code {
+	if invitation == nil {
+		return admission.NoCode
+	}
+	return admission.ParseCode(*invitation)
 }
 
 // Login signs someone in.

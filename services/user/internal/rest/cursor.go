@@ -25,9 +25,11 @@ type binding struct {
 	workspace tenant.ID
 	email     person.Email
 	text      string
+	// list is which one, empty for people.
+	list string
 }
 
-// cursor is the version, a sum over place and binding, the person's id and the sort key, in base64. It holds nothing that the page did not show.
+// cursor is the version, a sum over place and binding, the id and the sort key, in base64. It holds nothing that the page did not show.
 func (b binding) cursor(after person.Place) string {
 	id := uuid.MustParse(string(after.ID)) // read from the database a moment ago
 	raw := append([]byte{cursorVersion}, b.sum(after)...)
@@ -52,6 +54,10 @@ func (b binding) parse(cursor string) (person.Place, error) {
 
 // sum has NUL between its parts, which none of them can hold.
 func (b binding) sum(p person.Place) []byte {
-	sum := sha256.Sum256([]byte(strings.Join([]string{string(b.workspace), string(b.email), b.text, string(p.ID), p.SortKey}, "\x00")))
+	parts := []string{string(b.workspace), string(b.email), b.text, string(p.ID), p.SortKey}
+	if b.list != "" {
+		parts = append(parts, b.list)
+	}
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return sum[:cursorSum]
 }

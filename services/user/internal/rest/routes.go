@@ -24,6 +24,8 @@ func anonymous(route string) bool {
 //	GET    /api/v1/me                        PATCH /api/v1/me
 //	GET    /api/v1/users                     DELETE /api/v1/users/{userId}
 //	POST   /api/v1/users/{userId}/deactivate POST /api/v1/users/{userId}/reactivate
+//	GET    /api/v1/invitations               POST /api/v1/invitations
+//	DELETE /api/v1/invitations/{invitationId}
 //
 // and the anonymous ones above.
 func (a *API) Handler() http.Handler {

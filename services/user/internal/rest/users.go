@@ -76,13 +76,11 @@ func (a *API) ListUsers(ctx context.Context, request userrest.ListUsersRequestOb
 }
 
 func queryOf(p userrest.ListUsersParams) (person.Query, error) {
-	q := person.Query{Limit: defaultLimit}
-	if p.Limit != nil {
-		q.Limit = *p.Limit
+	limit, err := limitOf(p.Limit)
+	if err != nil {
+		return person.Query{}, err
 	}
-	if q.Limit < 1 || q.Limit > maxLimit {
-		return q, errs.Invalid("invalid-limit", "limit should be from 1 to %d.", maxLimit).WithField("limit")
-	}
+	q := person.Query{Limit: limit}
 	if p.Q != nil {
 		q.Text = strings.TrimSpace(*p.Q)
 	}
@@ -92,9 +90,19 @@ func queryOf(p userrest.ListUsersParams) (person.Query, error) {
 	if p.Email == nil {
 		return q, nil
 	}
-	var err error
 	q.Email, err = person.ParseEmail(*p.Email)
 	return q, err
+}
+
+// limitOf is how many items a page should have.
+func limitOf(given *int) (int, error) {
+	if given == nil {
+		return defaultLimit, nil
+	}
+	if *given < 1 || *given > maxLimit {
+		return 0, errs.Invalid("invalid-limit", "limit should be from 1 to %d.", maxLimit).WithField("limit")
+	}
+	return *given, nil
 }
 
 // DeactivateUser keeps a person out.

@@ -19,6 +19,7 @@ import (
 	"noteworks.dev/services/internal/telemetry"
 	"noteworks.dev/services/user/internal/person"
 	"noteworks.dev/services/user/internal/tenant"
+	"noteworks.dev/services/user/internal/wire"
 	"noteworks.dev/services/user/internal/workspace"
 )
 
@@ -35,6 +36,7 @@ func Mount(s *rpc.Server, workspaces *workspace.Workspaces, people *person.Peopl
 	s.Allow(Operator,
 		workspacev1connect.WorkspaceServiceApplyWorkspaceProcedure,
 		workspacev1connect.WorkspaceServiceGetWorkspaceProcedure,
+		workspacev1connect.WorkspaceServiceReleaseWorkspaceProcedure,
 		workspacev1connect.WorkspaceServiceDeleteWorkspaceProcedure,
 	)
 	s.Allow(Note,
@@ -44,8 +46,6 @@ func Mount(s *rpc.Server, workspaces *workspace.Workspaces, people *person.Peopl
 }
 
 type workspaceService struct {
-	workspacev1connect.UnimplementedWorkspaceServiceHandler // what is to come: ReleaseWorkspace
-
 	workspaces *workspace.Workspaces
 	tel        *telemetry.Telemetry
 }
@@ -62,12 +62,14 @@ func (s *workspaceService) ApplyWorkspace(
 		return nil, err
 	}
 	s.tel.Log.InfoContext(ctx, "workspace applied", telemetry.WorkspaceID(applied.ID))
-	return connect.NewResponse(messageOf(applied, workspace.Usage{})), nil
+	return s.measured(ctx, applied)
 }
 
 func wantedOf(m *workspacev1.ApplyWorkspaceRequest) (workspace.Wanted, error) {
 	id, err := tenantID(m.GetWorkspaceId())
-	wanted := workspace.Wanted{ID: id, Slug: m.GetSlug(), Title: m.GetTitle()}
+	wanted := workspace.Wanted{
+		ID: id, Slug: m.GetSlug(), Title: m.GetTitle(), Host: m.GetHost(), Administrator: m.GetAdministrator(), Policy: wire.ParsePolicy(m.GetPolicy()),
+	}
 	if o := m.GetOwner(); o != nil {
 		wanted.Owner = &person.Newcomer{
 			Email: o.GetEmail(), Name: o.GetName(), Password: o.GetInitialPassword(), PasswordField: "initial_password",
@@ -83,11 +85,34 @@ func (s *workspaceService) GetWorkspace(
 	if err != nil {
 		return nil, err
 	}
-	found, used, err := s.workspaces.Measure(ctx, id)
+	found, err := s.workspaces.Find(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(messageOf(found, used)), nil
+	return s.measured(ctx, found)
+}
+
+// measured is w with its usage.
+func (s *workspaceService) measured(ctx context.Context, w workspace.Workspace) (*connect.Response[workspacev1.Workspace], error) {
+	used, err := s.workspaces.Measure(ctx, w.ID)
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(messageOf(w, used)), nil
+}
+
+func (s *workspaceService) ReleaseWorkspace(
+	ctx context.Context, req *connect.Request[workspacev1.ReleaseWorkspaceRequest],
+) (*connect.Response[workspacev1.ReleaseWorkspaceResponse], error) {
+	id, err := tenantID(req.Msg.GetWorkspaceId())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.workspaces.Release(ctx, id); err != nil {
+		return nil, err
+	}
+	s.tel.Log.InfoContext(ctx, "workspace released", telemetry.WorkspaceID(id))
+	return connect.NewResponse(&workspacev1.ReleaseWorkspaceResponse{}), nil
 }
 
 func (s *workspaceService) DeleteWorkspace(
@@ -107,8 +132,8 @@ func (s *workspaceService) DeleteWorkspace(
 func messageOf(w workspace.Workspace, used workspace.Usage) *workspacev1.Workspace {
 	return &workspacev1.Workspace{
 		WorkspaceId: string(w.ID), Slug: string(w.Slug), Title: w.Title, OwnerId: string(w.OwnerID), Version: w.Version,
-		CreatedAt: timestamppb.New(w.CreatedAt),
-		Usage:     &workspacev1.Usage{Members: w.Members, Notes: used.Notes, Bytes: used.Bytes, AsOf: stamp(used.AsOf)},
+		CreatedAt: timestamppb.New(w.CreatedAt), Host: w.Host, Policy: wire.Policy(w.Policy), ReleasedAt: stamp(w.ReleasedAt),
+		Usage: &workspacev1.Usage{Members: w.Members, Notes: used.Notes, Bytes: used.Bytes, AsOf: stamp(used.AsOf)},
 	}
 }
 

@@ -2,7 +2,7 @@
 //
 // It promises: a refresh token works once; two tabs that use it within Grace of each other get the same successor; one that comes later
 // was copied, and ends its session at once. A wrong password and an unknown address cost the same time and get the same answer.
-// Imports the standard library, errs and the packages of people and tenants.
+// Imports the standard library, errs and the packages of people, tenants and admission.
 package session
 
 import (

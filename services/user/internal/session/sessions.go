@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"noteworks.dev/services/internal/errs"
+	"noteworks.dev/services/user/internal/admission"
 	"noteworks.dev/services/user/internal/person"
 	"noteworks.dev/services/user/internal/tenant"
 )
@@ -14,8 +15,11 @@ import (
 type Store interface {
 	// PersonByEmail is person.ErrNotFound for an address that nobody has.
 	PersonByEmail(ctx context.Context, in tenant.ID, email person.Email) (person.Person, error)
-	// Join saves a new person and their first session; person.ErrEmailTaken if someone has the address.
-	Join(ctx context.Context, p person.Person, s Session, facts ...person.Fact) error
+	// Entrance is the workspace as a finds it now.
+	Entrance(ctx context.Context, in tenant.ID, a admission.Application) (admission.Entrance, error)
+	// Join saves a new person and their first session, if a is admitted, and uses up an invitation of the address. What lets a pass stays so
+	// until all is saved. person.ErrEmailTaken if someone has the address.
+	Join(ctx context.Context, a admission.Application, p person.Person, s Session, facts ...person.Fact) error
 	// Open saves a session of p, with p's password if rehashed. ErrWrongCredentials if p is not active any more, or has
 	// another password than p.Password by now.
 	Open(ctx context.Context, p person.Person, s Session, rehashed person.PasswordHash) error
@@ -69,8 +73,8 @@ type SignedIn struct {
 	Lasts   time.Duration
 }
 
-// SignUp makes a member and signs them in.
-func (s *Sessions) SignUp(ctx context.Context, in tenant.ID, n person.Newcomer) (SignedIn, error) {
+// SignUp makes a member, if the workspace's rules or an invitation's code allow it, and signs them in.
+func (s *Sessions) SignUp(ctx context.Context, in tenant.ID, n person.Newcomer, code admission.Code) (SignedIn, error) {
 	prospect, err := n.Check()
 	if err != nil {
 		return SignedIn{}, err
@@ -80,13 +84,14 @@ func (s *Sessions) SignUp(ctx context.Context, in tenant.ID, n person.Newcomer) 
 		return SignedIn{}, err
 	}
 	defer leave()
-	if err := s.free(ctx, in, prospect.Email); err != nil {
+	applied := admission.Application{Email: prospect.Email, Code: code, At: s.cfg.Now()}
+	if err := s.welcome(ctx, in, applied); err != nil {
 		return SignedIn{}, err
 	}
-	return s.join(ctx, in, prospect)
+	return s.join(ctx, in, prospect, applied)
 }
 
-func (s *Sessions) join(ctx context.Context, in tenant.ID, prospect person.Prospect) (SignedIn, error) {
+func (s *Sessions) join(ctx context.Context, in tenant.ID, prospect person.Prospect, applied admission.Application) (SignedIn, error) {
 	id, err := s.cfg.NewID()
 	if err != nil {
 		return SignedIn{}, err
@@ -95,10 +100,23 @@ func (s *Sessions) join(ctx context.Context, in tenant.ID, prospect person.Prosp
 	if err != nil {
 		return SignedIn{}, err
 	}
-	return s.begin(ctx, p, func(opened Session) error { return s.store.Join(ctx, p, opened, p.Registered()) })
+	return s.begin(ctx, p, func(opened Session) error { return s.store.Join(ctx, applied, p, opened, p.Registered()) })
 }
 
-// free spares the hashing for an address that is taken anyway; the store has the last word, because there are other replicas.
+// welcome spares the hashing for who would be turned away anyway; the store has the last word, because others join meanwhile. Who may not join is
+// not told who is in.
+func (s *Sessions) welcome(ctx context.Context, in tenant.ID, applied admission.Application) error {
+	found, err := s.store.Entrance(ctx, in, applied)
+	if err != nil {
+		return err
+	}
+	if err := found.Admit(applied); err != nil {
+		return err
+	}
+	return s.free(ctx, in, applied.Email)
+}
+
+// free is person.ErrEmailTaken if someone has the address.
 func (s *Sessions) free(ctx context.Context, in tenant.ID, email person.Email) error {
 	_, err := s.store.PersonByEmail(ctx, in, email)
 	switch {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"noteworks.dev/services/internal/errs"
+	"noteworks.dev/services/user/internal/admission"
 	"noteworks.dev/services/user/internal/person"
 	"noteworks.dev/services/user/internal/session"
 	"noteworks.dev/services/user/internal/tenant"
@@ -40,6 +41,7 @@ type memory struct {
 
 	mu       sync.Mutex
 	people   map[person.Email]person.Person
+	entrance admission.Entrance
 	away     error
 	rehashed person.PasswordHash
 }
@@ -57,7 +59,13 @@ func (m *memory) PersonByEmail(_ context.Context, _ tenant.ID, email person.Emai
 	return p, nil
 }
 
-func (m *memory) Join(_ context.Context, p person.Person, _ session.Session, _ ...person.Fact) error {
+func (m *memory) Entrance(context.Context, tenant.ID, admission.Application) (admission.Entrance, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.entrance, m.away
+}
+
+func (m *memory) Join(_ context.Context, _ admission.Application, p person.Person, _ session.Session, _ ...person.Fact) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.people[p.Email] = p
@@ -127,7 +135,7 @@ func TestAStoreThatIsAwayIsNotAWrongPassword(t *testing.T) {
 	if _, err := s.SignIn(t.Context(), "w", "ann@example.org", "right"); errs.CodeOf(err) != "away" {
 		t.Errorf("signing in: %v", err)
 	}
-	if _, err := s.SignUp(t.Context(), "w", person.Newcomer{Email: "bob@example.org", Name: "Bob", Password: "the owl of minerva"}); errs.CodeOf(err) != "away" {
+	if _, err := s.SignUp(t.Context(), "w", person.Newcomer{Email: "bob@example.org", Name: "Bob", Password: "the owl of minerva"}, admission.NoCode); errs.CodeOf(err) != "away" {
 		t.Errorf("signing up: %v", err)
 	}
 }
@@ -141,7 +149,7 @@ func TestManySignUpsOfOneAddressHashOnce(t *testing.T) {
 	won := 0
 	for range 200 {
 		all.Go(func() {
-			_, err := s.SignUp(t.Context(), "w", person.Newcomer{Email: "bob@example.org", Name: "Bob", Password: "the owl of minerva"})
+			_, err := s.SignUp(t.Context(), "w", person.Newcomer{Email: "bob@example.org", Name: "Bob", Password: "the owl of minerva"}, admission.NoCode)
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
