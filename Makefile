@@ -90,7 +90,7 @@ test: need-go need-npm ## Everything: generated code, lint, vet, all Go tests wi
 	@$(say) 'all tests passed'
 
 .PHONY: test-go
-test-go: $(POSTGRES) web/dist/index.html ## Go tests on real servers: PKG=./services/note/... GOTEST='-race -run X'
+test-go: $(POSTGRES) web/dist/index.html $(TOOLS)/kube-apiserver ## Go tests on real servers: PKG=./services/note/... GOTEST='-race -run X'
 	@$(say) 'Go tests'
 	@go run ./services/internal/pgtest/run go test $(GOTEST) $(PKG)
 
@@ -149,7 +149,7 @@ lint-web: $(WEB_MODULES)
 .PHONY: lint-charts
 lint-charts: $(TOOLS)/helm
 	@$(say) 'lint: charts'
-	@helm lint --quiet --strict charts/noteworks charts/noteworks/charts/*
+	@helm lint --quiet --strict charts/noteworks charts/noteworks/charts/* charts/noteworks-operator charts/noteworks-crds
 
 .PHONY: vet
 vet: need-go

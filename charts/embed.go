@@ -21,9 +21,10 @@ var files embed.FS
 const (
 	// Umbrella is the chart of a whole stack; each chart below its folder charts installs alone, too.
 	Umbrella = "noteworks"
-	// Operator is the chart of what makes NoteWorkspaces true, and CRDs that of their definition.
+	// Operator is the chart of what makes NoteWorkspaces true.
 	Operator = "noteworks-operator"
-	CRDs     = "noteworks-crds"
+	// CRDs is the chart of their definition.
+	CRDs = "noteworks-crds"
 )
 
 // FS returns the folders of the charts, as they lie in the repository.

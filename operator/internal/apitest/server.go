@@ -13,8 +13,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // patience is for a start on busy processors; alone it takes three seconds.
@@ -46,6 +48,7 @@ func start() (*server, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
+	ctrllog.SetLogger(logr.Discard()) // or controller-runtime complains that nobody reads what it logs
 	s, err := startIn(dir, filepath.Join(root, ".tools", "bin"), root)
 	if err != nil {
 		return nil, errors.Join(err, alive.Close())
@@ -69,30 +72,39 @@ func startIn(dir, tools, root string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }() // the servers have their own
 
-	environment := &envtest.Environment{
-		ControlPlaneStartTimeout: patience,
-		Scheme:                   Scheme(),
-		ErrorIfCRDPathMissing:    true,
-		CRDDirectoryPaths:        []string{filepath.Join(root, "config/crd/noteworks.dev_noteworkspaces.yaml"), routes},
+	plane := &envtest.ControlPlane{
+		Etcd: &envtest.Etcd{Path: filepath.Join(tools, "etcd"), DataDir: filepath.Join(dir, "etcd"), StartTimeout: patience, Out: out, Err: out},
+		APIServer: &envtest.APIServer{
+			Path: filepath.Join(tools, "kube-apiserver"), CertDir: filepath.Join(dir, "certificates"), StartTimeout: patience, Out: out, Err: out,
+		},
 	}
-	environment.ControlPlane.Etcd = &envtest.Etcd{Path: filepath.Join(tools, "etcd"), DataDir: filepath.Join(dir, "etcd"), Out: out, Err: out}
-	api := environment.ControlPlane.GetAPIServer()
-	api.Path, api.Out, api.Err = filepath.Join(tools, "kube-apiserver"), out, out
-	if api.CertDir = filepath.Join(dir, "certificates"); os.Mkdir(api.CertDir, 0o700) != nil {
-		return nil, fmt.Errorf("no directory for certificates in %s", dir)
+	if err := os.Mkdir(plane.APIServer.CertDir, 0o700); err != nil {
+		return nil, err
 	}
-	// A stack has eight services, and envtest's default has room for 254.
-	api.Configure().Set("service-cluster-ip-range", "10.0.0.0/16").Set("endpoint-reconciler-type", "none").Set("profiling", "false")
-
-	config, err := environment.Start()
+	// A stack has eight Services, and envtest's default has room for 254.
+	plane.APIServer.Configure().Set("service-cluster-ip-range", "10.0.0.0/16").Set("endpoint-reconciler-type", "none").Set("profiling", "false")
+	if err := plane.Start(); err != nil {
+		return nil, fmt.Errorf("start: %w\n%s", err, tail(log))
+	}
+	user, err := plane.AddUser(envtest.User{Name: "admin", Groups: []string{"system:masters"}}, &rest.Config{QPS: -1}) // the server limits itself
 	if err != nil {
-		return nil, fmt.Errorf("start the API server: %w\n%s", err, tail(log))
+		return nil, err
 	}
-	config.QPS = -1 // the server's own fairness is limit enough
-	kubeconfig := filepath.Join(dir, "kubeconfig")
-	return &server{config: config, kubectl: filepath.Join(tools, "kubectl"), kubeconfig: kubeconfig}, os.WriteFile(kubeconfig, environment.KubeConfig, 0o600)
+	kubeconfig, err := user.KubeConfig()
+	if err != nil {
+		return nil, err
+	}
+	s := &server{config: user.Config(), kubectl: filepath.Join(tools, "kubectl"), kubeconfig: filepath.Join(dir, "kubeconfig")}
+	if err := os.WriteFile(s.kubeconfig, kubeconfig, 0o600); err != nil {
+		return nil, err
+	}
+	_, err = envtest.InstallCRDs(s.config, envtest.CRDInstallOptions{
+		Scheme: Scheme(), MaxTime: patience, ErrorIfPathMissing: true,
+		Paths: []string{filepath.Join(root, "config/crd/noteworks.dev_noteworkspaces.yaml"), routes},
+	})
+	return s, err
 }
 
 // repository is the folder of go.mod, above the folder of the package under test.

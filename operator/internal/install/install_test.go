@@ -16,7 +16,11 @@ import (
 	"helm.sh/helm/v4/pkg/chart/common"
 	"helm.sh/helm/v4/pkg/chart/common/util"
 	"helm.sh/helm/v4/pkg/engine"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"noteworks.dev/charts"
@@ -115,66 +119,83 @@ func TestTheOperatorMayDoWhatItHasToAndNoMore(t *testing.T) {
 	if out, err := w.Kubectl(t, "apply", "--server-side", "--force-conflicts", "--validate=strict", "-k", filepath.Join(config, "default")); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+	const own, team, everywhere = "noteworks", "team", ""
 	for _, c := range []struct {
-		may bool
-		do  string
+		may               bool
+		verb, what, named string // what as kubectl has it: deployments.apps, pods/exec
+		in                string
 	}{
-		{true, "list noteworkspaces --all-namespaces"},
-		{true, "patch noteworkspaces --subresource=status"},
-		{true, "update noteworkspaces --subresource=finalizers"},
-		{false, "create noteworkspaces"},
-		{false, "delete noteworkspaces"},
-		{false, "patch customresourcedefinitions"},
+		{true, "list", "noteworkspaces.noteworks.dev", "", everywhere},
+		{true, "patch", "noteworkspaces.noteworks.dev/status", "acme", team},
+		{true, "update", "noteworkspaces.noteworks.dev/finalizers", "acme", team},
+		{false, "create", "noteworkspaces.noteworks.dev", "", team},
+		{false, "delete", "noteworkspaces.noteworks.dev", "acme", team},
+		{false, "patch", "customresourcedefinitions.apiextensions.k8s.io", "noteworkspaces.noteworks.dev", everywhere},
 
-		{true, "get secrets/acme-owner"},
-		{true, "create secrets"},
-		{false, "list secrets"},
-		{false, "list secrets --all-namespaces"},
-		{false, "watch secrets"},
-		{false, "deletecollection secrets"},
+		{true, "get", "secrets", "acme-owner", team},
+		{true, "create", "secrets", "", team},
+		{false, "list", "secrets", "", team},
+		{false, "list", "secrets", "", everywhere},
+		{false, "list", "secrets", "", own},
+		{false, "watch", "secrets", "", everywhere},
+		{false, "deletecollection", "secrets", "", team},
 
-		{true, "patch deployments"},
-		{true, "watch statefulsets.apps --all-namespaces"},
-		{true, "delete services"},
-		{true, "patch persistentvolumeclaims"},
-		{false, "create persistentvolumeclaims"},
-		{false, "deletecollection persistentvolumeclaims"},
-		{true, "list pods"},
-		{false, "create pods"},
-		{false, "create pods --subresource=exec"},
-		{false, "get pods --subresource=log"},
-		{true, "get namespaces/team"},
-		{false, "delete namespaces"},
-		{false, "get nodes"},
+		{true, "patch", "deployments.apps", "acme-nw-note", team},
+		{true, "watch", "statefulsets.apps", "", everywhere},
+		{true, "delete", "services", "acme-nw-note", team},
+		{true, "patch", "persistentvolumeclaims", "data-acme-nw-postgres-0", team},
+		{false, "create", "persistentvolumeclaims", "", team},
+		{false, "deletecollection", "persistentvolumeclaims", "", team},
+		{true, "list", "pods", "", team},
+		{false, "create", "pods", "", team},
+		{false, "create", "pods/exec", "acme-nw-note", team},
+		{false, "get", "pods/log", "acme-nw-note", team},
+		{true, "get", "namespaces", team, everywhere},
+		{false, "delete", "namespaces", team, everywhere},
+		{false, "get", "nodes", "node-1", everywhere},
 
-		{true, "create serviceaccounts/noteworks-operator --subresource=token -n noteworks"},
-		{false, "create serviceaccounts/default --subresource=token -n noteworks"},
-		{false, "create serviceaccounts/noteworks-operator --subresource=token -n team"},
-		{true, "update leases/noteworks-operator -n noteworks"},
-		{false, "update leases/another -n noteworks"},
-		{false, "update leases/noteworks-operator -n kube-system"},
+		{true, "create", "serviceaccounts/token", "noteworks-operator", own},
+		{false, "create", "serviceaccounts/token", "default", own},
+		{false, "create", "serviceaccounts/token", "noteworks-operator", team},
+		{true, "update", "leases.coordination.k8s.io", "noteworks-operator", own},
+		{false, "update", "leases.coordination.k8s.io", "another", own},
+		{false, "update", "leases.coordination.k8s.io", "noteworks-operator", "kube-system"},
 
-		{false, "create clusterroles"},
-		{false, "bind clusterroles"},
-		{false, "create rolebindings"},
-		{false, "impersonate users"},
+		{false, "create", "clusterroles.rbac.authorization.k8s.io", "", everywhere},
+		{false, "bind", "clusterroles.rbac.authorization.k8s.io", "cluster-admin", everywhere},
+		{false, "create", "rolebindings.rbac.authorization.k8s.io", "", team},
+		{false, "impersonate", "users", "", everywhere},
 	} {
-		t.Run(c.do, func(t *testing.T) {
+		t.Run(strings.Join([]string{c.verb, c.what, c.named, "in", c.in}, " "), func(t *testing.T) {
 			t.Parallel()
-			arguments := append([]string{"auth", "can-i", "--as=system:serviceaccount:noteworks:noteworks-operator"}, strings.Fields(c.do)...)
-			out, err := w.Kubectl(t, arguments...)
-			answer := lastLine(out)
-			if want := map[bool]string{true: "yes", false: "no"}[c.may]; answer != want {
-				t.Errorf("it answers %q: %v", out, err)
+			kind, sub, _ := strings.Cut(c.what, "/")
+			kind, group, _ := strings.Cut(kind, ".")
+			review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+				User: "system:serviceaccount:noteworks:noteworks-operator",
+				ResourceAttributes: &authorizationv1.ResourceAttributes{
+					Verb: c.verb, Group: group, Resource: kind, Subresource: sub, Name: c.named, Namespace: c.in,
+				},
+			}}
+			if err := w.Client.Create(t.Context(), review); err != nil {
+				t.Fatal(err)
+			}
+			if review.Status.Allowed != c.may {
+				t.Errorf("it answers %v: %s", review.Status.Allowed, review.Status.Reason)
 			}
 		})
 	}
 }
 
-// lastLine is behind kubectl's warnings.
-func lastLine(out string) string {
-	lines := strings.Split(strings.TrimSpace(out), "\n")
-	return lines[len(lines)-1]
+// The same by a request itself: the API server refuses it to the operator's account.
+func TestTheOperatorIsDeniedTheListOfSecrets(t *testing.T) {
+	t.Parallel()
+	w := apitest.Start(t)
+	operator := w.ClientAs(t, "system:serviceaccount:noteworks:noteworks-operator", "system:serviceaccounts", "system:serviceaccounts:noteworks")
+	for _, in := range []client.ListOption{client.InNamespace(""), client.InNamespace(w.Namespace(t)), client.InNamespace("noteworks")} {
+		if err := operator.List(t.Context(), &corev1.SecretList{}, in); !apierrors.IsForbidden(err) {
+			t.Errorf("in %v: %v", in, err)
+		}
+	}
 }
 
 func TestPeoplesRolesHoldForWorkspaces(t *testing.T) {
