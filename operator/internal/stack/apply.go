@@ -354,7 +354,7 @@ func (e *Engine) verdict(ctx context.Context, ws *v1alpha1.NoteWorkspace, p *par
 		return State{}, err
 	}
 	upgrading := p.whole != "" && p.whole != p.revision
-	if state.Ready || state.Reason == Suspended {
+	if state.Ready || state.Reason == Suspended && upgrading {
 		p.whole, p.started, p.wasWhole = p.revision, time.Time{}, false
 		state.Changed, err = e.save(ctx, ws, p)
 		return state, err

@@ -48,7 +48,7 @@ func judge(objects []*unstructured.Unstructured, pods []corev1.Pod, claims []cor
 // judgeSuspended says whether all pods are gone.
 func judgeSuspended(pods []corev1.Pod) State {
 	if len(pods) > 0 {
-		return State{Reason: Suspending, Message: fmt.Sprintf("%d pods are still stopping, such as %s", len(pods), pods[0].Name)}
+		return State{Reason: Suspending, Message: fmt.Sprintf("waits for %d of its pods to stop, such as %s", len(pods), pods[0].Name)}
 	}
 	return State{Reason: Suspended, Message: "the stack runs no pods; its volumes and passwords are kept. Set spec.suspended to false to start it again"}
 }
@@ -142,25 +142,32 @@ func ofPod(p *corev1.Pod) []finding {
 	return nil
 }
 
-// ofContainer says why a container does not run, and what to do; nothing if it runs or is about to.
+// ofContainer says why a container does not run, and what to do; nothing if it runs or is about to. The sentence is the same from one attempt
+// to the next.
 func ofContainer(c corev1.ContainerStatus) string {
-	if last := c.LastTerminationState.Terminated; last != nil && last.Reason == "OOMKilled" && !c.Ready {
-		return fmt.Sprintf("needs more memory than it may use (OOMKilled, %d restarts): raise limits.memory in spec.dedicated.resources", c.RestartCount)
-	}
-	waiting := c.State.Waiting
-	if waiting == nil {
+	if c.Ready {
 		return ""
 	}
-	switch waiting.Reason {
-	case "ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull":
-		return fmt.Sprintf("waits: %s: %s; see to the image %s, its registry and the pull secrets", waiting.Reason, waiting.Message, c.Image)
-	case "CrashLoopBackOff":
-		return fmt.Sprintf("stops again and again (CrashLoopBackOff, %d restarts%s): its log tells why", c.RestartCount, exit(c.LastTerminationState.Terminated))
-	case "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
-		return fmt.Sprintf("waits: %s: %s", waiting.Reason, waiting.Message)
+	waits := ""
+	if c.State.Waiting != nil {
+		waits = c.State.Waiting.Reason
+	}
+	last := c.LastTerminationState.Terminated
+	switch {
+	case last != nil && last.Reason == "OOMKilled":
+		return "needs more memory than it may use (OOMKilled): raise limits.memory in spec.dedicated.resources"
+	case slices.Contains([]string{"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"}, waits):
+		return fmt.Sprintf("waits for the image %s, which cannot be pulled (ImagePullBackOff): see to its registry, its tag and the pull secrets", c.Image)
+	case waits == "CrashLoopBackOff", last != nil && last.ExitCode != 0 && c.RestartCount >= manyRestarts:
+		return fmt.Sprintf("stops again and again (CrashLoopBackOff%s): its log tells why", exit(last))
+	case slices.Contains([]string{"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}, waits):
+		return fmt.Sprintf("waits: %s: %s", waits, c.State.Waiting.Message)
 	}
 	return ""
 }
+
+// manyRestarts tell a container that does not live from one that came before what it needs.
+const manyRestarts = 3
 
 func exit(t *corev1.ContainerStateTerminated) string {
 	if t == nil {

@@ -67,11 +67,17 @@ func TestTheWorstThatIsWrongIsTold(t *testing.T) {
 		"a change not yet seen": {[]string{whole, unseen}, nil, nil, Progressing, []string{"StatefulSet acme-nw-nats"}},
 		"no pod can be made":    {[]string{half, quota}, nil, nil, PodsFailing, []string{"acme-nw-user", "exceeded quota"}},
 		"going away":            {[]string{leaving}, nil, nil, Progressing, []string{"Service acme-nw-note is being deleted", "example.org/x"}},
-		"an image is missing":   {[]string{half}, waiting("ImagePullBackOff", nil), nil, PodsFailing, []string{"container note waits: ImagePullBackOff: no such image", "noteworks/note:7"}},
-		"it crashes":            {[]string{half}, waiting("CrashLoopBackOff", &corev1.ContainerStateTerminated{ExitCode: 3}), nil, PodsFailing, []string{"4 restarts, exit code 3"}},
+		"an image is missing":   {[]string{half}, waiting("ImagePullBackOff", nil), nil, PodsFailing, []string{"container note waits for the image noteworks/note:7, which cannot be pulled (ImagePullBackOff)"}},
+		"it crashes":            {[]string{half}, waiting("CrashLoopBackOff", &corev1.ContainerStateTerminated{ExitCode: 3}), nil, PodsFailing, []string{"CrashLoopBackOff, exit code 3"}},
 		"too little memory":     {[]string{half}, waiting("CrashLoopBackOff", &corev1.ContainerStateTerminated{Reason: "OOMKilled"}), nil, PodsFailing, []string{"raise limits.memory"}},
-		"it is about to start":  {[]string{half}, waiting("ContainerCreating", nil), nil, Progressing, nil},
-		"no node":               {[]string{half}, unscheduled("0/1 nodes: insufficient cpu"), nil, PodsFailing, []string{"finds no node: 0/1 nodes"}},
+		"it crashes, and runs just now": {[]string{half}, pod(func(p *corev1.Pod) {
+			p.Status.ContainerStatuses = []corev1.ContainerStatus{{
+				Name: "note", RestartCount: 3, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+				LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 3}},
+			}}
+		}), nil, PodsFailing, []string{"stops again and again"}},
+		"it is about to start": {[]string{half}, waiting("ContainerCreating", nil), nil, Progressing, nil},
+		"no node":              {[]string{half}, unscheduled("0/1 nodes: insufficient cpu"), nil, PodsFailing, []string{"finds no node: 0/1 nodes"}},
 		"no node for want of a disk": {[]string{half}, unscheduled("pod has unbound immediate PersistentVolumeClaims"), claim(corev1.ClaimPending, nil), VolumesPending,
 			[]string{"no default storage class"}},
 		"a disk that does not come": {[]string{whole}, nil, claim(corev1.ClaimPending, new("fast")), VolumesPending, []string{"storage class fast"}},

@@ -146,7 +146,9 @@ func (e *Engine) save(ctx context.Context, ws *v1alpha1.NoteWorkspace, p *parent
 		maps.Equal(next.Data, p.configMap.Data) {
 		return false, nil
 	}
-	write := func() error { return e.client.Update(ctx, next, client.FieldOwner(FieldOwner)) }
+	write := func() error {
+		return e.client.Patch(ctx, next, client.MergeFromWithOptions(p.configMap, client.MergeFromWithOptimisticLock{}), client.FieldOwner(FieldOwner))
+	}
 	if p.configMap == nil {
 		write = func() error { return e.client.Create(ctx, next, client.FieldOwner(FieldOwner)) }
 	}

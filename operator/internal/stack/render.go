@@ -204,7 +204,7 @@ func (s *secrets) get(ctx context.Context, name string) (*corev1.Secret, error) 
 		secret, err = nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("Secret %s: %w", name, err)
+		return nil, fmt.Errorf("read Secret %s: %w", name, err)
 	}
 	s.found[name] = secret
 	return secret, nil

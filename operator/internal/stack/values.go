@@ -312,7 +312,7 @@ func overlay(under, top values) {
 func digest(parts ...[]byte) string {
 	sum := sha256.New()
 	for _, part := range parts {
-		fmt.Fprintf(sum, "%d:", len(part))
+		_, _ = fmt.Fprintf(sum, "%d:", len(part)) // a hash takes everything
 		sum.Write(part)
 	}
 	return hex.EncodeToString(sum.Sum(nil))
