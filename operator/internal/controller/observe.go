@@ -69,7 +69,7 @@ func lockedTo(from client.Object) client.Patch {
 // changing is ctx for an act that changes something. The first one of w begins its trace, so that looking at what is at rest leaves none.
 func (w *work) changing(ctx context.Context) context.Context {
 	if w.span == nil {
-		_, w.span = w.tracer.Start(ctx, "reconcile NoteWorkspace", trace.WithTimestamp(w.began), trace.WithAttributes(
+		_, w.span = w.tracer.Start(ctx, "reconcile NoteWorkspace", trace.WithTimestamp(w.began), trace.WithAttributes( //nolint:spancheck // tell ends it
 			attribute.String("k8s.namespace.name", w.ws.Namespace),
 			attribute.String("noteworks.workspace.name", w.ws.Name),
 			attribute.String("noteworks.workspace.id", w.id())))
