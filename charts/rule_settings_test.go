@@ -96,7 +96,7 @@ func unknownSettings(r *release) []string {
 	})
 }
 
-// settings are the names that each service's source reads, its own and the kit's.
+// settings are the names that each program's source reads, its own and, of services, the kit's.
 //
 //nolint:gochecknoglobals // made once, and only read
 var settings = sync.OnceValue(func() map[string][]string {
@@ -105,6 +105,7 @@ var settings = sync.OnceValue(func() map[string][]string {
 	for _, service := range []string{"user", "note", "gateway"} {
 		found[service] = append(settingsIn("../services/"+service+"/server/*.go"), kit...)
 	}
+	found["noteworks-operator"] = settingsIn("../operator/server/*.go")
 	return found
 })
 

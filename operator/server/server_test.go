@@ -127,7 +127,7 @@ func (w *world) apply(name string) *v1alpha1.NoteWorkspace {
 	w.Helper()
 	ws := &v1alpha1.NoteWorkspace{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name},
-		Spec:       v1alpha1.NoteWorkspaceSpec{Slug: name + "-" + w.namespace, Owner: v1alpha1.Owner{Email: "ann@example.org"}, DeletionPolicy: v1alpha1.Delete},
+		Spec:       v1alpha1.NoteWorkspaceSpec{Slug: name + "-" + w.namespace, Owner: v1alpha1.Owner{Email: "ann@example.org"}, DeletionPolicy: v1alpha1.DeletionDelete},
 	}
 	w.must(w.Client.Create(w.Context(), ws))
 	return ws

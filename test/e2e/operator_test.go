@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -14,8 +15,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"crypto/rand"
 
 	appsv1 "k8s.io/api/apps/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -89,7 +88,7 @@ func (p *platform) installOperator() error {
 
 func (p *platform) operatorArgs(verb string, more ...string) []string {
 	args := []string{verb, operatorRelease, "charts/noteworks-operator", "--wait", "--timeout", "3m", "--values", "charts/noteworks-operator/values-dev.yaml",
-		"--set", "platform.tracingEndpoint=http://" + p.name("jaeger") + "." + p.namespace + ":4318"}
+		"--set", "global.tracing.enabled=true"}
 	for _, file := range strings.FieldsFunc(os.Getenv("E2E_VALUES"), func(r rune) bool { return r == ',' }) {
 		args = append(args, "--values", file)
 	}
@@ -243,7 +242,7 @@ func (m *team) gone(t *testing.T, w *v1alpha1.NoteWorkspace, limit time.Duration
 func (m *team) site(t *testing.T, w *v1alpha1.NoteWorkspace) string {
 	t.Helper()
 	port := ""
-	if w.Spec.Isolation == v1alpha1.DedicatedOnly {
+	if w.Spec.Isolation == v1alpha1.IsolationDedicated {
 		source, err := forward.Watch(m.ctx, m.kube, m.ns, m.dedicatedService(t, w, "gateway"), "http")
 		must(t, err)
 		l, err := forward.Listen(source, m.tunnels)
@@ -436,7 +435,7 @@ func TestADedicatedWorkspaceHasAStackOfItsOwnThatIsRepairedSuspendedAndUpgraded(
 		}
 		again := w.DeepCopy()
 		again.Name = "again"
-		again.Spec.DeletionPolicy = v1alpha1.Delete
+		again.Spec.DeletionPolicy = v1alpha1.DeletionDelete
 		again.Spec.Suspended = false
 		m.apply(t, again)
 		m.ready(t, again, 2*time.Minute)
@@ -537,7 +536,7 @@ func TestASlugBelongsToWhoHadItFirstAndComesBackToItsNamespace(t *testing.T) {
 func TestADeletionThatCannotGoOnSaysWhatBlocksItAndEndsWhenThatIsOver(t *testing.T) {
 	m := thePlatform(t).team(t)
 	w := sample(t, m.root, "shared.yaml", newSlug("end"))
-	w.Spec.DeletionPolicy = v1alpha1.Delete
+	w.Spec.DeletionPolicy = v1alpha1.DeletionDelete
 	m.apply(t, w)
 	m.ready(t, w, 20*time.Second)
 

@@ -109,8 +109,8 @@ type Isolation string
 
 // The isolations.
 const (
-	Shared        Isolation = "Shared"
-	DedicatedOnly Isolation = "Dedicated"
+	IsolationShared    Isolation = "Shared"
+	IsolationDedicated Isolation = "Dedicated"
 )
 
 // DeletionPolicy is what becomes of the data.
@@ -119,8 +119,8 @@ type DeletionPolicy string
 
 // The deletion policies.
 const (
-	Retain DeletionPolicy = "Retain"
-	Delete DeletionPolicy = "Delete"
+	DeletionRetain DeletionPolicy = "Retain"
+	DeletionDelete DeletionPolicy = "Delete"
 )
 
 // Owner is the first person of a workspace. The password is generated once into the Secret <name>-owner, keys email, password and url.

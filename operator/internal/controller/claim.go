@@ -20,7 +20,7 @@ func (r *Reconciler) claim(ctx context.Context, w *work) error {
 	}
 	for i := range all.Items {
 		other := &all.Items[i]
-		if other.UID == w.ws.UID || !w.dedicated() && other.Spec.Isolation != v1alpha1.DedicatedOnly {
+		if other.UID == w.ws.UID || !w.dedicated() && other.Spec.Isolation != v1alpha1.IsolationDedicated {
 			continue
 		}
 		if reason := r.collision(w.ws, other); reason != "" && precedes(other, w.ws) {

@@ -78,7 +78,7 @@ func (w *work) changing(ctx context.Context) context.Context {
 }
 
 func (w *work) deleted() bool   { return w.ws.DeletionTimestamp != nil }
-func (w *work) dedicated() bool { return w.ws.Spec.Isolation == v1alpha1.DedicatedOnly }
+func (w *work) dedicated() bool { return w.ws.Spec.Isolation == v1alpha1.IsolationDedicated }
 
 // id is what the workspace is asked for by. A dedicated stack's database belongs to one slug of one namespace, and so does the id there: whoever
 // has the slug next finds the data, also when there was nobody to release it.

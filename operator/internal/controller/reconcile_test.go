@@ -21,8 +21,8 @@ import (
 	"noteworks.dev/operator/internal/stack"
 )
 
-func dedicated(ws *v1alpha1.NoteWorkspace) { ws.Spec.Isolation = v1alpha1.DedicatedOnly }
-func deleting(ws *v1alpha1.NoteWorkspace)  { ws.Spec.DeletionPolicy = v1alpha1.Delete }
+func dedicated(ws *v1alpha1.NoteWorkspace) { ws.Spec.Isolation = v1alpha1.IsolationDedicated }
+func deleting(ws *v1alpha1.NoteWorkspace)  { ws.Spec.DeletionPolicy = v1alpha1.DeletionDelete }
 
 func TestASharedWorkspaceIsReadyAtTheFirstLook(t *testing.T) {
 	t.Parallel()
@@ -489,7 +489,7 @@ func TestAnUninstalledPlatformHoldsNothingUpForEver(t *testing.T) {
 	if got := w.notReady(ws, controller.ReasonDeletionBlocked); !strings.Contains(got.Message, "is the platform installed") {
 		t.Errorf("it says %q", got.Message)
 	}
-	w.change(ws, func(ws *v1alpha1.NoteWorkspace) { ws.Spec.DeletionPolicy = v1alpha1.Retain })
+	w.change(ws, func(ws *v1alpha1.NoteWorkspace) { ws.Spec.DeletionPolicy = v1alpha1.DeletionRetain })
 	w.ahead.Store(int64(11 * time.Minute))
 	w.reconcile(ws)
 	if !w.gone(ws) {
@@ -499,7 +499,7 @@ func TestAnUninstalledPlatformHoldsNothingUpForEver(t *testing.T) {
 
 func TestADedicatedStackGoesWithOrWithoutItsVolumes(t *testing.T) {
 	t.Parallel()
-	for policy, keep := range map[v1alpha1.DeletionPolicy]bool{v1alpha1.Retain: true, v1alpha1.Delete: false} {
+	for policy, keep := range map[v1alpha1.DeletionPolicy]bool{v1alpha1.DeletionRetain: true, v1alpha1.DeletionDelete: false} {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()
 			w := startWorld(t, controller.RouteNone)

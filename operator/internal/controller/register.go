@@ -51,7 +51,7 @@ func (r *Reconciler) apply(ctx context.Context, w *work, want *workspacev1.Apply
 		if err != nil {
 			return nil, err
 		}
-		want.Owner = &workspacev1.Owner{Email: w.ws.Spec.Owner.Email, Name: w.ws.Spec.Owner.Name, InitialPassword: password}
+		want.Owner = &workspacev1.Owner{Email: w.ws.Spec.Owner.Email, Name: w.ws.Spec.Owner.NameOrDefault(), InitialPassword: password}
 	}
 	got, err := r.Registry.Apply(ctx, r.at(w), want)
 	if err != nil {

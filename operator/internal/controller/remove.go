@@ -35,7 +35,7 @@ func (r *Reconciler) remove(ctx context.Context, w *work) (ctrl.Result, error) {
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if w.ws.Spec.DeletionPolicy == v1alpha1.Delete {
+	if w.ws.Spec.DeletionPolicy == v1alpha1.DeletionDelete {
 		r.event(w, corev1.EventTypeNormal, EventDataDeleted, "The workspace is gone with all its data."+r.external(w))
 	} else {
 		r.event(w, corev1.EventTypeNormal, EventDataKept, fmt.Sprintf(
@@ -49,7 +49,7 @@ func (r *Reconciler) letGo(ctx context.Context, w *work) error {
 	if err := r.removeRoute(ctx, w); err != nil {
 		return err
 	}
-	forGood := w.ws.Spec.DeletionPolicy == v1alpha1.Delete
+	forGood := w.ws.Spec.DeletionPolicy == v1alpha1.DeletionDelete
 	var err error
 	if w.dedicated() {
 		err = r.letStackGo(ctx, w, forGood)
@@ -129,7 +129,7 @@ func (r *Reconciler) heldUp(ctx context.Context, w *work, held *blocked) (ctrl.R
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	patient := w.ws.Spec.DeletionPolicy == v1alpha1.Delete && !ending
+	patient := w.ws.Spec.DeletionPolicy == v1alpha1.DeletionDelete && !ending
 	if !patient && r.deleting(w) >= r.Config.DeletionTimeout {
 		r.event(w, corev1.EventTypeWarning, EventLeftBehind, fmt.Sprintf("Gave up after %s, because %s. Left behind: %s.", r.Config.DeletionTimeout, held.by, held.left))
 		r.Log.WarnContext(ctx, "deletion given up", logged(w), slog.String("because", held.by), slog.String("left", held.left))
@@ -148,7 +148,7 @@ func (r *Reconciler) heldUp(ctx context.Context, w *work, held *blocked) (ctrl.R
 
 // namespaceEnds reports whether the object goes because its namespace does.
 func (r *Reconciler) namespaceEnds(ctx context.Context, w *work) (bool, error) {
-	if w.ws.Spec.DeletionPolicy != v1alpha1.Delete || r.deleting(w) < r.Config.DeletionTimeout {
+	if w.ws.Spec.DeletionPolicy != v1alpha1.DeletionDelete || r.deleting(w) < r.Config.DeletionTimeout {
 		return false, nil // it makes no difference
 	}
 	var namespace corev1.Namespace

@@ -132,7 +132,7 @@ func (w *world) workspace(name string, change func(*v1alpha1.NoteWorkspaceSpec))
 	w.Helper()
 	ws := &v1alpha1.NoteWorkspace{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name}}
 	ws.Spec = v1alpha1.NoteWorkspaceSpec{
-		Owner: v1alpha1.Owner{Email: "ann@example.org"}, Isolation: v1alpha1.DedicatedOnly,
+		Owner: v1alpha1.Owner{Email: "ann@example.org"}, Isolation: v1alpha1.IsolationDedicated,
 		Dedicated: &v1alpha1.Dedicated{Profile: v1alpha1.ProfileDev},
 	}
 	change(&ws.Spec)

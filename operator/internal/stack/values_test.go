@@ -71,7 +71,7 @@ func kinds(objects []*unstructured.Unstructured) map[string]int {
 func acme(change func(*v1alpha1.Dedicated)) *v1alpha1.NoteWorkspace {
 	ws := ofSlug("acme")
 	ws.UID = "6dca5c9c-3f0b-4f43-8d1e-7ab1d0a3c8a1"
-	ws.Spec.Isolation = v1alpha1.DedicatedOnly
+	ws.Spec.Isolation = v1alpha1.IsolationDedicated
 	ws.Spec.Dedicated = &v1alpha1.Dedicated{Profile: v1alpha1.ProfileDev}
 	change(ws.Spec.Dedicated)
 	return ws
