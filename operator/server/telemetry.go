@@ -111,15 +111,31 @@ func newLog(to io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(traced{slog.NewJSONHandler(to, &slog.HandlerOptions{Level: level})}).With(slog.String("service", "operator"))
 }
 
-// traced adds the ids of the context's span.
+// traced adds the ids of the context's span, and has a word with what the library calls an error and is none.
 type traced struct{ slog.Handler }
 
 func (h traced) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelError && expected(r) {
+		r.Level = slog.LevelWarn
+	}
 	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
 		r = r.Clone()
 		r.AddAttrs(slog.String("trace_id", sc.TraceID().String()), slog.String("span_id", sc.SpanID().String()))
 	}
 	return h.Handler.Handle(ctx, r)
+}
+
+// expected are events that the API server does not take, as it does in a namespace that is being deleted, and the lease that is given back at a stop.
+func expected(r slog.Record) bool {
+	if r.Message == "Server rejected event (will not retry!)" {
+		return true
+	}
+	is := false
+	r.Attrs(func(a slog.Attr) bool {
+		is = a.Key == "err" && a.Value.String() == "leader election lost"
+		return !is
+	})
+	return is && r.Message == "error received after stop sequence was engaged"
 }
 
 func (h traced) WithAttrs(attrs []slog.Attr) slog.Handler { return traced{h.Handler.WithAttrs(attrs)} }
