@@ -489,7 +489,7 @@ func TestASuspendedSharedWorkspaceSaysSoAndComesBack(t *testing.T) {
 	eventually(t, 20*time.Second, "the workspace says that it is suspended", func(ctx context.Context) error {
 		_, err := ann.Note(ctx, note.ID)
 		if p, ok := errors.AsType[*client.Problem](err); !ok || p.Status != http.StatusServiceUnavailable || p.Code != "workspace-suspended" {
-			return fmt.Errorf("the answer is %v", err)
+			return errors.Join(errors.New("it does not say so"), err)
 		}
 		return nil
 	})

@@ -427,6 +427,8 @@ type silent struct{}
 
 func (silent) Append(*gorm.DB, ...event.Event) error { return nil }
 
+func (silent) Forget(*gorm.DB, event.Event) error { return nil }
+
 // TestWorkspacesFromBeforePolicies are open, without limits, and nobody's.
 func TestWorkspacesFromBeforePolicies(t *testing.T) {
 	t.Parallel()
