@@ -11,6 +11,8 @@ DATA ?= data
 ARGS ?=
 # What `make bench` and `make faults` are given, for example BENCH='-rate 1000'
 BENCH ?=
+# How many workspaces `make bench-operator` lets rest; 2000 if empty
+FLEET ?=
 FAULTS ?=
 # What `make e2e` gives go test, for example E2E='-run TwoPeople'
 E2E ?=
@@ -161,6 +163,10 @@ vet: need-go
 .PHONY: bench
 bench: ready ## Measure a change's way to the other person's screen: BENCH='-rate 500 -sockets 50'
 	@go run ./test/load $(BENCH)
+
+.PHONY: bench-operator
+bench-operator: $(TOOLS)/kube-apiserver ## Measure the operator on an API server of its own: FLEET=2000 workspaces at rest
+	@FLEET='$(FLEET)' go test -run '^$$' -bench SharedWorkspaces -benchtime 1x -timeout 20m ./operator/server
 
 .PHONY: e2e
 e2e: need-go $(TOOLS)/helm ## The end-to-end suite on the cluster that KUBECONFIG names, with the images of two tags on it: E2E='-run Job'

@@ -52,7 +52,7 @@ func (w *world) runCounted() (writes *atomic.Int64, stop func()) {
 // BenchmarkSharedWorkspaces prints what the operator has to reach. The API server, etcd and the stand-in for the user service share the machine, and
 // the last one the process:
 //
-//	go test -run '^$' -bench SharedWorkspaces -benchtime 1x ./operator/server
+//	make bench-operator
 //
 // FLEET is how many workspaces are at rest, 2000 if not set.
 func BenchmarkSharedWorkspaces(b *testing.B) {

@@ -27,6 +27,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/yaml"
@@ -593,5 +594,50 @@ func TestTheOperatorMayNotDoWhatItNeedNot(t *testing.T) {
 	must(t, err)
 	if err := as.List(t.Context(), &corev1.SecretList{}); !apierrors.IsForbidden(err) {
 		t.Errorf("listing all Secrets as the operator answers %v", err)
+	}
+}
+
+func TestLimitsAndAccessHoldWhereTheSpecSaysSo(t *testing.T) {
+	m := thePlatform(t).team(t)
+	w := sample(t, m.root, "limits.yaml", newSlug("small"))
+	w.Spec.Access = v1alpha1.Access{SignUp: v1alpha1.SignUpInvite}
+	w.Spec.Limits = v1alpha1.Limits{Members: ptr.To[int32](2), Notes: ptr.To[int32](1), RequestsPerMinute: ptr.To[int32](200)}
+	m.apply(t, w)
+	m.ready(t, w, 20*time.Second)
+	ann := m.owner(t, w)
+
+	_, err := ann.Create(t.Context(), "First", "first")
+	must(t, err)
+	_, err = ann.Create(t.Context(), "Second", "second")
+	requireProblem(t, "a note too many", err, http.StatusForbidden, "notes-limit-reached")
+
+	requireProblem(t, "a stranger", client.New(ann.Base(), nil).Register(t.Context(), "eve@example.com", "Eve", password), http.StatusForbidden, "invitation-needed")
+	must(t, m.invited(t, ann, "bob@example.com"))
+	requireProblem(t, "a person too many", m.invited(t, ann, "carl@example.com"), http.StatusForbidden, "members-limit-reached")
+
+	var refused error
+	for range 200 { // the bucket holds a quarter of that
+		if _, refused = ann.List(t.Context(), "view=all"); refused != nil {
+			break
+		}
+	}
+	requireProblem(t, "a request too many", refused, http.StatusTooManyRequests, "requests-limit-reached")
+}
+
+// invited has the owner invite somebody, who signs up with the code.
+func (m *team) invited(t *testing.T, owner *client.Client, email string) error {
+	t.Helper()
+	var invitation struct{ Code string }
+	_, err := owner.Do(t.Context(), http.MethodPost, "/api/v1/invitations", nil, map[string]string{"email": email}, &invitation)
+	must(t, err)
+	_, err = client.New(owner.Base(), nil).Do(t.Context(), http.MethodPost, "/api/v1/auth/register", nil,
+		map[string]string{"email": email, "name": "Somebody", "password": password, "invitation": invitation.Code}, nil)
+	return err
+}
+
+func requireProblem(t *testing.T, what string, err error, status int, code string) {
+	t.Helper()
+	if p, ok := errors.AsType[*client.Problem](err); !ok || p.Status != status || p.Code != code {
+		t.Errorf("%s is answered %v, not %d %s", what, err, status, code)
 	}
 }
