@@ -12,9 +12,9 @@ package controller
 // +kubebuilder:rbac:groups=noteworks.dev,resources=noteworkspaces/finalizers,verbs=update
 
 // What dedicated stacks are made of: applied (which creates and patches), watched for drift and health, pruned. One ConfigMap for each stack
-// remembers it, and is updated so that two who write at once are told.
+// remembers it.
 //
-// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=services;serviceaccounts,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=apps,resources=deployments;statefulsets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=autoscaling,resources=horizontalpodautoscalers,verbs=get;list;watch;create;patch;delete
