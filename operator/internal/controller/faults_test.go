@@ -126,10 +126,10 @@ func (w *world) isWhole(ws *v1alpha1.NoteWorkspace, id string) {
 				w.Errorf("registered is %s, the status tells of %s, or the Secret does not open it", r.GetWorkspaceId(), have.Status.WorkspaceID)
 			}
 		}
-		if w.platform.Owners() != 1 {
-			w.Errorf("%d owners were made", w.platform.Owners())
-		}
 	})
+	if made := w.platform.Owners(); made != 1 {
+		w.Errorf("%d owners were made", made)
+	}
 	w.faults.written()
 	w.reconcile(ws)
 	if written := w.faults.written(); len(written) > 0 {

@@ -84,14 +84,18 @@ func replicas(t *testing.T, servers []*server.Server) (n int) {
 	return n
 }
 
+// within tries for a minute. A question that meets an election is never answered: so each try has a time of its own.
 func within(t *testing.T, do func(context.Context) error) {
 	t.Helper()
+	const each = 2 * time.Second
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for {
-		err := do(ctx)
+		try, cancel := context.WithTimeout(ctx, each)
+		err := do(try)
+		cancel()
 		if err == nil {
 			return
 		}
