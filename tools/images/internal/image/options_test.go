@@ -35,7 +35,7 @@ func TestWrongOptionsAreRefusedWithWhatTheyShouldBe(t *testing.T) {
 func TestWhatIsNotSaidFollowsFromTheRest(t *testing.T) {
 	t.Parallel()
 	local, err := parse([]string{"-version", "1.0.0"}, io.Discard)
-	if err != nil || !slices.Equal(local.Tags, []string{"1.0.0"}) || len(local.Archs) != 1 || len(local.Recipes) != 3 {
+	if err != nil || !slices.Equal(local.Tags, []string{"1.0.0"}) || len(local.Archs) != 1 || len(local.Recipes) != 4 {
 		t.Errorf("%+v, error %v", local, err)
 	}
 	pushed, err := parse([]string{"-version", "1.0.0", "-tag", "", "-images", "gateway user", "-push", "registry.example.test/team/"}, io.Discard)
