@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"noteworks.dev/operator/api/v1alpha1"
+	"noteworks.dev/operator/internal/stack"
 )
 
 // ready is the one place that decides whether people can come in: the first step that says no has the word.
@@ -91,8 +92,9 @@ func (r *Reconciler) announce(ctx context.Context, w *work, now verdict) {
 	}
 	kind := corev1.EventTypeWarning
 	switch now.reason {
-	case ReasonReady, ReasonSuspended, ReasonDeleting, ReasonWaitingForStack, ReasonRoutePending:
-		kind = corev1.EventTypeNormal
+	case ReasonReady, ReasonSuspended, ReasonDeleting, ReasonWaitingForStack, ReasonRoutePending,
+		stack.Progressing, stack.Suspending, stack.Upgrading, stack.UpgradeQueued:
+		kind = corev1.EventTypeNormal // on its way
 	}
 	r.event(w, kind, now.reason, now.message)
 	r.Log.InfoContext(ctx, "workspace is "+now.reason, logged(w), slog.String("message", now.message))
