@@ -161,7 +161,7 @@ vet: need-go
 	@cd tools/images && go vet ./...
 
 .PHONY: bench
-bench: ready ## Measure a change's way to the other person's screen: BENCH='-rate 500 -sockets 50'
+bench: ready ## Measure a change's way to the other person's screen: BENCH='-rate 1000 -sockets 50', or other things: BENCH=rates
 	@go run ./test/load $(BENCH)
 
 .PHONY: bench-operator

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,7 +19,10 @@ import (
 )
 
 // Program is a built allinone.
-type Program struct{ path string }
+type Program struct {
+	path string
+	env  []string
+}
 
 // Build compiles services/allinone into dir. Call it from anywhere inside the module.
 func Build(ctx context.Context, dir string) (Program, error) {
@@ -28,6 +32,11 @@ func Build(ctx context.Context, dir string) (Program, error) {
 		return Program{}, fmt.Errorf("build allinone: %w\n%s", err, out)
 	}
 	return p, nil
+}
+
+// With is the program with further settings in its environment, each as NAME=value.
+func (p Program) With(env ...string) Program {
+	return Program{path: p.path, env: slices.Concat(p.env, env)}
 }
 
 // Stack is one running allinone.
@@ -48,6 +57,7 @@ func (p Program) Start(ctx context.Context, data string, log io.Writer, args ...
 	last := &tail{to: log}
 	log = last
 	s.cmd = exec.Command(p.path, append([]string{"--data", data, "--port", "0"}, args...)...)
+	s.cmd.Env = append(os.Environ(), p.env...)
 	s.cmd.Stderr = log
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -111,6 +121,9 @@ func (t *tail) String() string {
 	defer t.mu.Unlock()
 	return string(t.end)
 }
+
+// PID is the process's id. Its private PostgreSQL is a child of it.
+func (s *Stack) PID() int { return s.cmd.Process.Pid }
 
 // Kill ends it as a power cut would and waits until it is gone.
 func (s *Stack) Kill() {
