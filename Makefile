@@ -173,7 +173,7 @@ e2e: need-go $(TOOLS)/helm ## The end-to-end suite on the cluster that KUBECONFI
 	@go test ./test/e2e -tags e2e -count=1 -v -timeout 40m $(E2E)
 
 .PHONY: faults
-faults: ready ## Kill the program and delete NATS's storage, again and again, and count what was lost: FAULTS='-kills 100'
+faults: ready ## Break every part of the stack in every way, under load, and count what was lost: FAULTS='-only NATS -seed 7', -list tells them
 	@go run ./test/faults $(FAULTS)
 
 ##@ Ship

@@ -1,37 +1,118 @@
-// Command faults kills the embedded default at random points while people write, and deletes the storage of its NATS server,
-// and holds what they see afterwards against what was acknowledged: nothing lost, nothing doubled, nothing out of order.
-// It prints a verdict and the seed that replays the moments of the kills.
+// Command faults runs the whole stack as separate programs on loopback, with a proxy between every two of them, breaks it while people write and
+// read, and holds what they were answered and shown against the rules: nothing acknowledged is lost, nothing comes twice or out of order, nobody
+// sees what is not theirs, each note's answers fit one order, and it is back in its steady state by itself within a time.
+//
+// It prints a table with a line for each fault, and the seed that replays the moments and choices. It exits with 1 if anything did not hold.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
 	"time"
 )
 
+type options struct {
+	only     string
+	quick    bool
+	list     bool
+	seed     uint64
+	record   string
+	markdown string
+	keep     string
+}
+
 func main() {
 	var o options
-	flag.IntVar(&o.kills, "kills", 100, "rounds in which the process is killed while writing")
-	flag.IntVar(&o.wipes, "wipes", 10, "rounds in which NATS's storage is deleted too")
-	flag.IntVar(&o.notes, "notes", 8, "notes, each with a writer and a watcher")
-	flag.Uint64Var(&o.seed, "seed", rand.Uint64(), "seed of the moments of the kills")
-	flag.BoolVar(&o.verbose, "v", false, "print the log of the stack")
+	flag.StringVar(&o.only, "only", "", "names of faults, or parts of them, separated by commas; empty: all")
+	flag.BoolVar(&o.quick, "quick", false, "the short round: the quickest faults, each for a short time")
+	flag.BoolVar(&o.list, "list", false, "print the faults and end")
+	flag.Uint64Var(&o.seed, "seed", rand.Uint64N(1_000_000), "seed of the moments and choices")
+	flag.StringVar(&o.record, "record", "", "a directory: write down every service's metrics, each fault in a file")
+	flag.StringVar(&o.markdown, "markdown", "", "a file: write the table as Markdown")
+	flag.StringVar(&o.keep, "keep", "", "a directory: keep the logs of a stack in which something did not hold")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	began := time.Now()
-	v, err := run(ctx, o)
-	fmt.Printf("\n%-34s %8s %8s %8s %8s %8s\n", "fault", "rounds", "writes", "lost", "doubled", "unordered")
-	for _, r := range v.rows {
-		fmt.Printf("%-34s %8d %8d %8d %8d %8d\n", r.fault, r.rounds, r.writes, r.found.Lost, r.found.Doubled, r.found.Unordered)
-	}
-	fmt.Printf("back to ready after a kill: median %v, worst %v · seed %d · %v\n", v.median(), v.worst(), o.seed, time.Since(began).Round(time.Second))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, o, os.Stdout)
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "faults:", err)
 		os.Exit(1)
 	}
+}
+
+// chosen are the scenarios of a round.
+func (o options) chosen() []scenario {
+	return slices.DeleteFunc(scenarios(), func(s scenario) bool {
+		if o.only == "" {
+			return o.quick && !s.quick
+		}
+		return !slices.ContainsFunc(strings.Split(o.only, ","), func(part string) bool { return strings.Contains(s.name, strings.TrimSpace(part)) })
+	})
+}
+
+func run(ctx context.Context, o options, out io.Writer) error {
+	chosen := o.chosen()
+	if o.list {
+		for _, s := range chosen {
+			_, _ = fmt.Fprintf(out, "%-34s %s\n", s.name, s.row)
+		}
+		return nil
+	}
+	if len(chosen) == 0 {
+		return fmt.Errorf("no fault is called %q; -list tells them", o.only)
+	}
+	began := time.Now()
+	results, err := playAll(ctx, o, chosen, out)
+	table(out, results)
+	bad := 0
+	for _, r := range results {
+		if !r.good() {
+			bad++
+		}
+	}
+	_, _ = fmt.Fprintf(out, "seed %d · %d faults, in %d something did not hold · %v\n", o.seed, len(results), bad, time.Since(began).Round(time.Second))
+	if o.markdown != "" && err == nil {
+		err = writeMarkdown(o.markdown, results)
+	}
+	if err == nil && bad > 0 {
+		err = errors.New("something did not hold")
+	}
+	return err
+}
+
+func writeMarkdown(path string, results []result) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	markdown(file, results)
+	return file.Close()
+}
+
+func playAll(ctx context.Context, o options, chosen []scenario, out io.Writer) ([]result, error) {
+	p, err := newPlayer(ctx, o, out)
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	var results []result
+	for _, s := range chosen {
+		if ctx.Err() != nil {
+			return results, ctx.Err()
+		}
+		_, _ = fmt.Fprintf(out, "%s %s …\n", time.Now().Format("15:04:05"), s.name)
+		r := p.play(ctx, s, o.seed^s.number())
+		line(out, r)
+		results = append(results, r)
+	}
+	return results, nil
 }

@@ -1,0 +1,4 @@
+package main
+
+// networkFaults are faults of the ways between the parts.
+func networkFaults() []scenario { return nil }
