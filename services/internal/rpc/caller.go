@@ -14,9 +14,17 @@ import (
 // minToken is the shortest token worth comparing; ours are 32 random bytes.
 const minToken = 16
 
-// CallerVerifier names the service that presents token, or answers errs.Unauthenticated.
+// Caller is who calls.
+type Caller struct {
+	// Name is what it is known as here, and what Server.Allow speaks of: a service, or an office such as "admin".
+	Name string
+	// Account is which of those that have the name it is, as <namespace>/<service account>; empty where tokens were handed out.
+	Account string
+}
+
+// CallerVerifier knows who presents token, or answers errs.Unauthenticated.
 type CallerVerifier interface {
-	Caller(ctx context.Context, token string) (name string, err error)
+	Caller(ctx context.Context, token string) (Caller, error)
 }
 
 // StaticCallers knows callers by tokens that were handed out beforehand. It keeps digests, compares all of them in constant
@@ -52,25 +60,25 @@ func NewStaticCallers(list config.Secret) (*StaticCallers, error) {
 	return s, nil
 }
 
-// Caller is the name that token was handed out to.
-func (s *StaticCallers) Caller(_ context.Context, token string) (string, error) {
+// Caller is whom token was handed out to.
+func (s *StaticCallers) Caller(_ context.Context, token string) (Caller, error) {
 	digest := sha256.Sum256([]byte(token))
-	var name string
+	var caller Caller
 	for _, c := range s.known {
 		if subtle.ConstantTimeCompare(c.digest[:], digest[:]) == 1 {
-			name = c.name
+			caller.Name = c.name
 		}
 	}
-	if name == "" {
-		return "", errs.Unauthenticated(codeCallerUnknown, "The caller is not known here.")
+	if caller.Name == "" {
+		return Caller{}, errs.Unauthenticated(codeCallerUnknown, "The caller is not known here.")
 	}
-	return name, nil
+	return caller, nil
 }
 
 type callerKey struct{}
 
-// CallerFrom is the service on whose call ctx runs, "" outside of one.
-func CallerFrom(ctx context.Context) string {
-	name, _ := ctx.Value(callerKey{}).(string)
-	return name
+// CallerFrom is on whose call ctx runs, nobody outside of one.
+func CallerFrom(ctx context.Context) Caller {
+	caller, _ := ctx.Value(callerKey{}).(Caller)
+	return caller
 }

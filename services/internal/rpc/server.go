@@ -99,25 +99,25 @@ func (s *Server) spanName(r *http.Request) string {
 // admit runs before a message is read.
 func (s *Server) admit(ctx context.Context, spec connect.Spec, _ connect.Peer, header http.Header) (context.Context, error) {
 	caller, err := s.caller(ctx, header)
-	if err == nil && !slices.Contains(s.allowed[spec.Procedure], caller) {
-		err = errs.Forbidden(codeCallerNotAllowed, "%s may not call this procedure.", caller)
+	if err == nil && !slices.Contains(s.allowed[spec.Procedure], caller.Name) {
+		err = errs.Forbidden(codeCallerNotAllowed, "%s may not call this procedure.", caller.Name)
 	}
 	if err != nil {
-		s.tel.Log.WarnContext(ctx, "caller refused", slog.String("procedure", spec.Procedure), slog.String("caller", caller), telemetry.Err(err))
+		s.tel.Log.WarnContext(ctx, "caller refused", slog.String("procedure", spec.Procedure), slog.String("caller", caller.Name), telemetry.Err(err))
 		return ctx, toConnect(err)
 	}
-	trace.SpanFromContext(ctx).SetAttributes(attribute.String("noteworks.caller", caller))
+	trace.SpanFromContext(ctx).SetAttributes(attribute.String("noteworks.caller", caller.Name))
 	return context.WithValue(ctx, callerKey{}, caller), nil
 }
 
-func (s *Server) caller(ctx context.Context, header http.Header) (string, error) {
+func (s *Server) caller(ctx context.Context, header http.Header) (Caller, error) {
 	values := header.Values("Authorization")
 	if len(values) != 1 {
-		return "", errs.Unauthenticated(codeCallerUnknown, "The caller should present one bearer token.")
+		return Caller{}, errs.Unauthenticated(codeCallerUnknown, "The caller should present one bearer token.")
 	}
 	scheme, token, ok := strings.Cut(values[0], " ")
 	if !ok || !strings.EqualFold(scheme, "Bearer") {
-		return "", errs.Unauthenticated(codeCallerUnknown, "The caller should present one bearer token.")
+		return Caller{}, errs.Unauthenticated(codeCallerUnknown, "The caller should present one bearer token.")
 	}
 	return s.callers.Caller(ctx, token)
 }

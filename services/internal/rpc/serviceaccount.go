@@ -39,23 +39,23 @@ const (
 // accountCallers is a CallerVerifier for bound tokens of service accounts. It trusts the keys that the API server publishes and nothing that a token
 // says about keys.
 type accountCallers struct {
-	names  map[string]string // by the token's subject
-	keys   *auth.KeySet[accountKey]
-	now    func() time.Time
-	parser *jwt.Parser
-	seen   *auth.Cache[string]
+	callers map[string]Caller // by the token's subject
+	keys    *auth.KeySet[accountKey]
+	now     func() time.Time
+	parser  *jwt.Parser
+	seen    *auth.Cache[Caller]
 }
 
 func newAccountCallers(cfg ServiceAccounts, now func() time.Time) (*accountCallers, error) {
-	names, err := parseAccounts(cfg.List)
+	callers, err := parseAccounts(cfg.List)
 	if err != nil {
 		return nil, err
 	}
 	return &accountCallers{
-		names: names,
-		keys:  auth.NewKeySet(newCluster(cfg).keys, now),
-		now:   now,
-		seen:  auth.NewCache[string](),
+		callers: callers,
+		keys:    auth.NewKeySet(newCluster(cfg).keys, now),
+		now:     now,
+		seen:    auth.NewCache[Caller](),
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodRS256.Alg(), jwt.SigningMethodES256.Alg()}), // all that Kubernetes signs with
 			jwt.WithAudience(cfg.Audience),
@@ -68,13 +68,13 @@ func newAccountCallers(cfg ServiceAccounts, now func() time.Time) (*accountCalle
 	}, nil
 }
 
-// Caller is the name of the account that token was made for. It is errs.Unavailable while the keys cannot be had.
-func (a *accountCallers) Caller(ctx context.Context, token string) (string, error) {
+// Caller is the account that token was made for. It is errs.Unavailable while the keys cannot be had.
+func (a *accountCallers) Caller(ctx context.Context, token string) (Caller, error) {
 	if len(token) > maxBound {
-		return "", unknownCaller(errors.New("token over 8 kB"))
+		return Caller{}, unknownCaller(errors.New("token over 8 kB"))
 	}
-	if name, ok := a.seen.Get(token, a.now()); ok {
-		return name, nil
+	if caller, ok := a.seen.Get(token, a.now()); ok {
+		return caller, nil
 	}
 	var (
 		claims jwt.RegisteredClaims
@@ -87,22 +87,22 @@ func (a *accountCallers) Caller(ctx context.Context, token string) (string, erro
 	})
 	switch {
 	case errs.KindOf(err) == errs.KindUnavailable:
-		return "", errs.Unavailable("callers-unverifiable", "Callers cannot be verified at the moment.").WithCause(err).WithRetryAfter(time.Second)
+		return Caller{}, errs.Unavailable("callers-unverifiable", "Callers cannot be verified at the moment.").WithCause(err).WithRetryAfter(time.Second)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return "", err
+		return Caller{}, err
 	case err != nil:
-		return "", unknownCaller(err)
+		return Caller{}, unknownCaller(err)
 	case claims.Issuer != issuer:
-		return "", unknownCaller(fmt.Errorf("the token's issuer is %q, not %q", claims.Issuer, issuer))
+		return Caller{}, unknownCaller(fmt.Errorf("the token's issuer is %q, not %q", claims.Issuer, issuer))
 	case claims.NotBefore == nil || claims.IssuedAt == nil:
-		return "", unknownCaller(errors.New("nbf and iat are required"))
+		return Caller{}, unknownCaller(errors.New("nbf and iat are required"))
 	}
-	name, ok := a.names[claims.Subject]
+	caller, ok := a.callers[claims.Subject]
 	if !ok {
-		return "", unknownCaller(fmt.Errorf("%q is none of the accounts that may call", claims.Subject))
+		return Caller{}, unknownCaller(fmt.Errorf("%q is none of the accounts that may call", claims.Subject))
 	}
-	a.seen.Put(token, name, claims.NotBefore.Time, earlier(claims.ExpiresAt.Time, a.now().Add(trustFor)))
-	return name, nil
+	a.seen.Put(token, caller, claims.NotBefore.Time, earlier(claims.ExpiresAt.Time, a.now().Add(trustFor)))
+	return caller, nil
 }
 
 // keyOf reads nothing of the token's header but kid and alg, and wants the algorithm that the key was published for.
@@ -129,9 +129,9 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// parseAccounts reads "note=<namespace>/<service account>,…" into names by subject.
-func parseAccounts(list string) (map[string]string, error) {
-	names := map[string]string{}
+// parseAccounts reads "note=<namespace>/<service account>,…" into callers by subject.
+func parseAccounts(list string) (map[string]Caller, error) {
+	callers := map[string]Caller{}
 	for i, entry := range strings.Split(list, ",") {
 		name, account, _ := strings.Cut(strings.TrimSpace(entry), "=")
 		namespace, account, ok := strings.Cut(account, "/")
@@ -139,12 +139,12 @@ func parseAccounts(list string) (map[string]string, error) {
 			return nil, fmt.Errorf("entry %d is not name=<namespace>/<service account>", i+1)
 		}
 		subject := subjectPrefix + namespace + ":" + account
-		if owner, taken := names[subject]; taken && owner != name {
-			return nil, fmt.Errorf("%s and %s are the same account", owner, name)
+		if owner, taken := callers[subject]; taken && owner.Name != name {
+			return nil, fmt.Errorf("%s and %s are the same account", owner.Name, name)
 		}
-		names[subject] = name
+		callers[subject] = Caller{Name: name, Account: namespace + "/" + account}
 	}
-	return names, nil
+	return callers, nil
 }
 
 // objectName reports whether text can be the name of a Kubernetes object: a DNS name, and without the colon that separates names in a subject.
