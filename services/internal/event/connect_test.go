@@ -246,10 +246,11 @@ func TestPingsReachTheOtherReplica(t *testing.T) {
 	one, other := server.Bus(t, "note", telemetry.Discard()), server.Bus(t, "note", telemetry.Discard())
 	connected(t, one)
 	connected(t, other)
-	heard := make(chan struct{}, 1)
-	stop, err := one.OnPing("note", func() {
+	heard, ordered := make(chan struct{}, 1), make(chan struct{}, 1)
+	say := map[uint64]chan struct{}{0: heard, 17: ordered}
+	stop, err := one.OnPing("note", func(refill uint64) {
 		select {
-		case heard <- struct{}{}:
+		case say[refill] <- struct{}{}:
 		default:
 		}
 	})
@@ -260,11 +261,16 @@ func TestPingsReachTheOtherReplica(t *testing.T) {
 	limit := time.After(patience)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for {
+	for heard != nil || ordered != nil {
 		other.Ping("note")
+		if err := other.OrderRefill("note", 17); err != nil {
+			t.Fatal(err)
+		}
 		select {
 		case <-heard:
-			return
+			heard = nil
+		case <-ordered:
+			ordered = nil
 		case <-tick.C: // the subscription may still be on its way
 		case <-limit:
 			t.Fatal("not heard")

@@ -162,10 +162,22 @@ func (b *Bus) Discard(ctx context.Context, consumer string, seq uint64) error {
 	return deleteLetter(ctx, stream, seq)
 }
 
+// DeadLetter is the one at that sequence.
+func (b *Bus) DeadLetter(ctx context.Context, consumer string, seq uint64) (DeadLetter, error) {
+	_, m, err := b.deadLetter(ctx, consumer, seq)
+	if err != nil {
+		return DeadLetter{}, err
+	}
+	return letterOf(m), nil
+}
+
 // ErrNoDeadLetter says that there is none of that consumer at that sequence.
 var ErrNoDeadLetter = errors.New("no such dead letter")
 
 func (b *Bus) deadLetter(ctx context.Context, consumer string, seq uint64) (jetstream.Stream, *jetstream.RawStreamMsg, error) {
+	if seq == 0 { // the server has another opinion of it than "not found"
+		return nil, nil, ErrNoDeadLetter
+	}
 	ctx, cancel := b.apiContext(ctx)
 	defer cancel()
 	stream, err := b.js.Stream(ctx, StreamDead)

@@ -2,6 +2,7 @@ package event
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/nats-io/nats.go"
 )
@@ -17,9 +18,25 @@ func (b *Bus) Ping(service string) {
 	_ = b.nc.Publish(PingSubject(service), nil) // while disconnected nobody could hear it
 }
 
-// OnPing calls fn for each ping until stop is called. fn must not block.
-func (b *Bus) OnPing(service string, fn func()) (stop func(), err error) {
-	sub, err := b.nc.Subscribe(PingSubject(service), func(*nats.Msg) { fn() })
+// headerRefill makes a ping an order.
+const headerRefill = "nw-refill"
+
+// OrderRefill is a ping that also orders: if anything that stood in the stream up to the sequence upTo is still there, empty the stream and fill it again. It
+// may be repeated until that can be seen in the stream.
+func (b *Bus) OrderRefill(service string, upTo uint64) error {
+	order := &nats.Msg{Subject: PingSubject(service), Header: nats.Header{headerRefill: {strconv.FormatUint(upTo, 10)}}}
+	if err := b.nc.PublishMsg(order); err != nil {
+		return fmt.Errorf("order a refill: %w", err)
+	}
+	return nil
+}
+
+// OnPing calls fn for each ping until stop is called, with the sequence of an order to refill, 0 for a mere ping. fn must not block.
+func (b *Bus) OnPing(service string, fn func(refill uint64)) (stop func(), err error) {
+	sub, err := b.nc.Subscribe(PingSubject(service), func(m *nats.Msg) {
+		upTo, _ := strconv.ParseUint(m.Header.Get(headerRefill), 10, 64) // 0 is what no order says
+		fn(upTo)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("subscribe to %s: %w", PingSubject(service), err)
 	}

@@ -25,8 +25,9 @@ var ErrFenced = errors.New("the stream moved on without this writer")
 
 // End is what stands in a stream.
 type End struct {
-	// Last is the sequence of the newest message the stream has had, 0 for none.
-	Last uint64
+	// Last is the sequence of the newest message the stream has had, 0 for none, and First that of the oldest that is there; it is after Last when
+	// none is.
+	Last, First uint64
 	// Cursor is the outbox's position after that message, zero when it is not there any more or is not an outbox's.
 	Cursor Cursor
 	// Newest is the event in that message, empty when Cursor is zero, and Stored is since when it stands there.
@@ -35,6 +36,8 @@ type End struct {
 	// Before is the outbox's position before the oldest message that is there, and Messages how many there are.
 	Before   Cursor
 	Messages uint64
+	// Bytes is what the messages take in the stream's files.
+	Bytes uint64
 	// Missing is how many are not there of those that stood between the oldest and the newest, the newest included: forgotten, or lost.
 	Missing uint64
 }
@@ -52,7 +55,23 @@ func (b *Bus) endOf(ctx context.Context, stream string) (End, error) {
 	if err := b.EnsureStream(ctx, stream); err != nil {
 		return End{}, err
 	}
+	return b.standing(ctx, stream)
+}
+
+// Standing is EndOf without making or correcting the stream: ErrNoStream says that there is none.
+func (b *Bus) Standing(ctx context.Context, stream string) (end End, err error) {
+	err = b.ask(ctx, func(ctx context.Context) error {
+		end, err = b.standing(ctx, stream)
+		return err
+	})
+	return end, err
+}
+
+func (b *Bus) standing(ctx context.Context, stream string) (End, error) {
 	s, err := b.js.Stream(ctx, stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return End{}, fmt.Errorf("%w: %s", ErrNoStream, stream)
+	}
 	if err != nil {
 		return End{}, fmt.Errorf("look up stream %s: %w", stream, err)
 	}
@@ -71,7 +90,7 @@ func (b *Bus) endOf(ctx context.Context, stream string) (End, error) {
 var errOldestGone = errors.New("the oldest message is gone")
 
 func readEnd(ctx context.Context, s jetstream.Stream, state jetstream.StreamState) (End, error) {
-	end := End{Last: state.LastSeq, Messages: state.Msgs}
+	end := End{Last: state.LastSeq, First: state.FirstSeq, Messages: state.Msgs, Bytes: state.Bytes}
 	if state.Msgs == 0 {
 		return end, nil
 	}

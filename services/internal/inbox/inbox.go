@@ -134,6 +134,9 @@ func New(db *pg.DB, bus *event.Bus, cfg Config, tel *telemetry.Telemetry) *Inbox
 	}
 }
 
+// Consumer is the durable name under which it consumes.
+func (in *Inbox) Consumer() string { return in.cfg.Consumer }
+
 // On makes handle the handler of M's events. It is called before Start, once for each M. Handlers are called one at a time; an error
 // means again later, Park(err) never again. The context ends when the inbox is stopped by force.
 func On[M proto.Message](in *Inbox, handle func(ctx context.Context, tx Tx, m M) error) {

@@ -48,14 +48,19 @@ func openJournal(ctx context.Context, pool *pgxpool.Pool) (*journal, error) {
 
 // lead tries to become the one that relays the stream. A session has the lock until it ends.
 func (j *journal) lead(ctx context.Context, stream string) (bool, error) {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(stream)) // never fails
 	var got bool
-	err := j.conn.QueryRow(ctx, "select pg_try_advisory_lock($1, $2)", int32(relayClass), int32(h.Sum32())).Scan(&got)
+	err := j.conn.QueryRow(ctx, "select pg_try_advisory_lock($1, $2)", int32(relayClass), int32(lockOf(stream))).Scan(&got)
 	if err != nil {
 		return false, fmt.Errorf("ask for the relay's lock: %w", err)
 	}
 	return got, nil
+}
+
+// lockOf is the second number of the lock of the one that relays the stream.
+func lockOf(stream string) uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(stream)) // never fails
+	return h.Sum32()
 }
 
 // readSQL takes the oldest rows after the cursor, in order of ids, of each lane and then of all.
@@ -153,13 +158,14 @@ func (j *journal) knows(ctx context.Context, e event.Event) (bool, error) {
 const countAtMost = 50_000
 
 type backlog struct {
-	pending int64
-	oldest  time.Duration
+	published event.Cursor // what it is behind
+	pending   int64
+	oldest    time.Duration
 }
 
 func (j *journal) backlog(ctx context.Context, cursor event.Cursor) (backlog, error) {
 	var (
-		b       backlog
+		b       = backlog{published: cursor}
 		seconds float64
 	)
 	err := j.conn.QueryRow(ctx, backlogSQL(), cursor[0], cursor[1], cursor[2], cursor[3]).Scan(&b.pending, &seconds)

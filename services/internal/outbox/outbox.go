@@ -74,6 +74,7 @@ type Outbox struct {
 	woken   chan struct{}
 	handed  chan placed
 	leading atomic.Bool
+	refill  atomic.Uint64 // the sequence of an order to refill, 0 for none
 
 	life life
 }
@@ -92,6 +93,12 @@ func New(db *pg.DB, bus *event.Bus, cfg Config, tel *telemetry.Telemetry) *Outbo
 		handed: make(chan placed, readAtMost),
 	}
 }
+
+// Stream is what the outbox is published to.
+func (o *Outbox) Stream() string { return o.cfg.Stream }
+
+// Source is the service whose events these are.
+func (o *Outbox) Source() string { return o.cfg.Source }
 
 // placed is an event that was committed by this process: as the relay would read it, and the place before it in its lane.
 type placed struct {

@@ -35,7 +35,7 @@ func (o *Outbox) Start(ctx context.Context) error {
 	if o.life.started {
 		return errors.New("outbox: started twice")
 	}
-	unping, err := o.bus.OnPing(o.cfg.Source, o.wakeHere)
+	unping, err := o.bus.OnPing(o.cfg.Source, o.pinged)
 	if err != nil {
 		return fmt.Errorf("outbox: %w", err)
 	}
@@ -221,15 +221,20 @@ func (r *relay) verify(ctx context.Context) (event.End, error) {
 	if err != nil {
 		return event.End{}, err
 	}
+	ordered := r.takeOrder(end)
 	why, err := r.unlike(ctx, end)
 	if err != nil {
 		return event.End{}, &databaseError{err}
 	}
-	if why == "" {
+	switch {
+	case why != "":
+		r.log.WarnContext(ctx, "stream is not the outbox's any more, filling it again", slog.String("reason", why), slog.Uint64("messages_left", end.Messages))
+		r.meter.rebuilt.Add(ctx, 1, r.meter.attrs)
+	case ordered:
+		r.log.InfoContext(ctx, "filling the stream again, as ordered", slog.Uint64("messages", end.Messages))
+	default:
 		return end, nil
 	}
-	r.log.WarnContext(ctx, "stream is not the outbox's any more, filling it again", slog.String("reason", why), slog.Uint64("messages_left", end.Messages))
-	r.meter.rebuilt.Add(ctx, 1, r.meter.attrs)
 	if err := r.bus.Empty(ctx, r.cfg.Stream); err != nil {
 		return event.End{}, err
 	}
@@ -281,6 +286,11 @@ func (r *relay) pump(ctx context.Context, chain *event.Chain) error {
 		more, err := r.publishNext(ctx, chain)
 		if err != nil {
 			return err
+		}
+		if r.refill.Load() > 0 {
+			if err := r.compare(ctx, chain); err != nil {
+				return err
+			}
 		}
 		if err := r.audit(ctx, chain, more); err != nil {
 			return err
