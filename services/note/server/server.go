@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"noteworks.dev/services/api/gen/user/v1/userv1connect"
+	"noteworks.dev/services/internal/admin"
 	"noteworks.dev/services/internal/auth"
 	"noteworks.dev/services/internal/config"
 	"noteworks.dev/services/internal/event"
@@ -114,6 +115,7 @@ func (s *Server) serve(store *postgres.Store, directory note.Directory, callers 
 
 	inner := kitrpc.NewServer(callers, s.tel)
 	rpc.MountUsage(inner, store, cfg.Now)
+	admin.Mount(inner, admin.Events{Bus: s.bus, Outbox: s.outbox, Consumers: []string{s.people.Consumer(), s.search.Consumer()}}, s.tel)
 	s.inner = httpserver.New(name+" rpc", cfg.RPCAddr, inner, s.tel, httpserver.WithH2C(), httpserver.WithLinger(cfg.ShutdownLinger))
 
 	s.ops = httpserver.NewOps(cfg.OpsAddr, s.ready, s.tel)

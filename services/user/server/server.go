@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"noteworks.dev/services/internal/admin"
 	"noteworks.dev/services/internal/auth"
 	"noteworks.dev/services/internal/config"
 	"noteworks.dev/services/internal/event"
@@ -97,6 +98,7 @@ func (s *Server) build(callers kitrpc.CallerVerifier) {
 
 	inner := kitrpc.NewServer(callers, s.tel)
 	rpc.Mount(inner, workspaces, people, s.tel)
+	admin.Mount(inner, admin.Events{Bus: s.bus, Outbox: s.outbox}, s.tel)
 	inner.Handle("GET /.well-known/jwks.json", accesstoken.JWKS(s.keys))
 	s.inner = httpserver.New(name+" rpc", cfg.RPCAddr, inner, s.tel, httpserver.WithH2C(), httpserver.WithLinger(cfg.ShutdownLinger))
 
