@@ -62,6 +62,21 @@ func TestTheOperatorFindsThePlatformAndIsLetIn(t *testing.T) {
 	}
 }
 
+// Events hold what people write, and a dead letter that is discarded is gone.
+func TestNobodyAdministersEventsUnlessTheValuesSayWho(t *testing.T) {
+	t.Parallel()
+	account := map[string]any{"rpc": map[string]any{"callers": map[string]any{"admin": "infra/oncall"}}}
+	silent, told := rendered(t, install{}), rendered(t, install{values: map[string]any{"user": account, "note": account}})
+	for _, service := range []string{"noteworks-user", "noteworks-note"} {
+		if accounts := environment(t, silent, service)["RPC_SERVICE_ACCOUNTS"]; strings.Contains(accounts, "admin=") {
+			t.Errorf("%s lets in %s, and nobody said so", service, accounts)
+		}
+		if accounts := environment(t, told, service)["RPC_SERVICE_ACCOUNTS"]; !slices.Contains(strings.Split(accounts, ","), "admin=infra/oncall") {
+			t.Errorf("%s lets in %s, and not whom the values say", service, accounts)
+		}
+	}
+}
+
 func one(t *testing.T, r *release, name string) workload {
 	t.Helper()
 	for _, w := range workloads(r) {

@@ -9,11 +9,16 @@ NATS_USER: {{ .Values.nats.user | quote }}
 NATS_PASSWORD_FILE: /var/run/noteworks/nats/password
 NATS_STREAM_REPLICAS: {{ include "kit.streamReplicas" . | quote }}
 NATS_STREAM_MAX_BYTES: {{ include "kit.streamBytes" . | quote }}
-RPC_SERVICE_ACCOUNTS: user={{ .Values.rpc.callers.user | default (printf "%s/%s" .Release.Namespace (include "kit.peer" (list . "user"))) }}
+RPC_SERVICE_ACCOUNTS: {{ include "note.callers" . | quote }}
 RPC_TOKEN_AUDIENCE: {{ .Values.rpc.audience | quote }}
 USER_RPC_URL: {{ .Values.user.rpcUrl | default (printf "http://%s:8082" (include "kit.peer" (list . "user"))) | quote }}
 USER_RPC_TOKEN_FILE: /var/run/noteworks/rpc/token
 SHUTDOWN_GRACE: {{ printf "%ds" (int .Values.drain.graceSeconds) }}
+{{- end -}}
+
+{{- define "note.callers" -}}
+user={{ .Values.rpc.callers.user | default (printf "%s/%s" .Release.Namespace (include "kit.peer" (list . "user"))) }}
+{{- with .Values.rpc.callers.admin }},admin={{ . }}{{ end }}
 {{- end -}}
 
 {{/* What the init container is told. */}}

@@ -21,6 +21,7 @@ SHUTDOWN_GRACE: {{ printf "%ds" (int .Values.drain.graceSeconds) }}
 {{- define "user.callers" -}}
 note={{ .Values.rpc.callers.note | default (printf "%s/%s" .Release.Namespace (include "kit.peer" (list . "note"))) }}
 {{- with .Values.rpc.callers.operator }},operator={{ . }}{{ end }}
+{{- with .Values.rpc.callers.admin }},admin={{ . }}{{ end }}
 {{- end -}}
 
 {{- define "user.databaseSecret" -}}
