@@ -27,6 +27,7 @@ const patience = 20 * time.Second
 // world is one running stack and what the tests need of it.
 type world struct {
 	t         *testing.T
+	data      string
 	stack     *server.Server
 	collector *collector
 	logs      *logs
@@ -51,6 +52,7 @@ func startWorld(t *testing.T, launch func(*logs, *collector) launcher) *world {
 	t.Helper()
 	w := &world{t: t, collector: startCollector(t), logs: &logs{}}
 	data := dataDir(t)
+	w.data = data
 	o := server.Options{Data: data, Web: webDir(t, data), Workspaces: []server.Workspace{{Slug: "default", Title: "Noteworks"}, {Slug: "other", Title: "Others"}}}
 	if launch != nil {
 		o.Launch = launch(w.logs, w.collector)

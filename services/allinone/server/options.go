@@ -8,6 +8,8 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+
+	"noteworks.dev/services/allinone/console"
 )
 
 // Options say where the stack lives and what is in it.
@@ -49,6 +51,11 @@ func parse(args []string, out io.Writer) (Options, error) {
 		o.Workspaces = append(o.Workspaces, Workspace{Slug: slug, Title: title})
 		return nil
 	})
+	f.Usage = func() {
+		_, _ = fmt.Fprintf(out, "noteworks starts all of it, and stops it when it is told to.\n\n")
+		f.PrintDefaults()
+		_, _ = fmt.Fprintf(out, "\nOne that runs is administered with:\n\n%s\n--help after each of them lists its options.\n", console.Help())
+	}
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}

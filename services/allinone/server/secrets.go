@@ -83,7 +83,7 @@ func (s *secrets) complete(workspaces []Workspace) {
 	}
 	fill(&s.Database, "user_owner", "user_app", "note_owner", "note_app")
 	fill(&s.NATS, "user", "note", "gateway")
-	fill(&s.Callers, "user", "note", "operator")
+	fill(&s.Callers, "user", "note", "operator", "admin")
 	if s.Workspaces == nil {
 		s.Workspaces = map[string]registration{}
 	}

@@ -5,6 +5,7 @@ package server
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"noteworks.dev/services/allinone/console"
 	gatewayserver "noteworks.dev/services/gateway/server"
 	"noteworks.dev/services/internal/config"
 	"noteworks.dev/services/internal/embeddednats"
@@ -62,6 +64,9 @@ func New(o Options, lookup config.LookupFunc, progress, logs io.Writer) *Server 
 // Run starts the stack as args say, tells how to sign in, and stops it when ctx ends.
 func Run(ctx context.Context, args []string, lookup config.LookupFunc, stdout, stderr io.Writer) error {
 	o, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -94,7 +99,7 @@ func quietly(lookup config.LookupFunc) config.LookupFunc {
 // Start returns when people can sign in. What had started is stopped again if it fails.
 func (s *Server) Start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.takePlace, s.startPostgres, s.startNATS, s.startServices, s.applyWorkspaces,
+		s.takePlace, s.startPostgres, s.startNATS, s.startServices, s.letConsoleIn, s.applyWorkspaces,
 	} {
 		if err := step(ctx); err != nil {
 			within, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
@@ -196,6 +201,15 @@ func (s *Server) startServices(ctx context.Context) error {
 		s.onStop(e.service, end)
 	}
 	return nil
+}
+
+// letConsoleIn tells the console how to reach the services, as long as they run.
+func (s *Server) letConsoleIn(context.Context) error {
+	s.onStop("the console's access", func(context.Context) error { return console.Revoke(s.options.Data) })
+	return console.Grant(s.options.Data, console.Access{
+		Token:    s.secrets.Callers["admin"],
+		Services: map[string]string{"user": "http://" + s.addresses.userRPC, "note": "http://" + s.addresses.noteRPC},
+	})
 }
 
 // inThisProcess is the Launch of the program: it starts the service's own server package.

@@ -46,7 +46,7 @@ func settle(a addresses, nats string, database func(name, role, password string)
 			"RPC_ADDR":             a.userRPC,
 			"DATABASE_URL":         database("users", "user_app", s.Database["user_app"]),
 			"MIGRATE_DATABASE_URL": database("users", "user_owner", s.Database["user_owner"]),
-			"RPC_CALLERS":          fmt.Sprintf("note=%s,operator=%s", s.Callers["note"], s.Callers["operator"]),
+			"RPC_CALLERS":          fmt.Sprintf("note=%s,operator=%s,admin=%s", s.Callers["note"], s.Callers["operator"], s.Callers["admin"]),
 			"NOTE_RPC_URL":         "http://" + a.noteRPC,
 			"NOTE_RPC_TOKEN":       s.Callers["user"],
 			// Generous: everybody who tries it comes from one address.
@@ -60,7 +60,7 @@ func settle(a addresses, nats string, database func(name, role, password string)
 			"RPC_ADDR":             a.noteRPC,
 			"DATABASE_URL":         database("notes", "note_app", s.Database["note_app"]),
 			"MIGRATE_DATABASE_URL": database("notes", "note_owner", s.Database["note_owner"]),
-			"RPC_CALLERS":          "user=" + s.Callers["user"],
+			"RPC_CALLERS":          fmt.Sprintf("user=%s,admin=%s", s.Callers["user"], s.Callers["admin"]),
 			"USER_RPC_URL":         "http://" + a.userRPC,
 			"USER_RPC_TOKEN":       s.Callers["note"],
 		}),
