@@ -14,13 +14,13 @@ import (
 	"noteworks.dev/services/internal/telemetry"
 )
 
-// guard is what every request of a Server passes before anything of ours runs.
+// guard is what every request of a Server passes before anything of ours runs. What it turns away has a trace, a line in the log and a place in the
+// metrics like any other refusal.
 func guard(h http.Handler, tel *telemetry.Telemetry, set options) http.Handler {
-	inner := Recover(h, tel)
+	inner, away := Recover(h, tel), Instrument(AccessLog(turnAway(set), tel), tel, nil, PublicDoor())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := refused(r, set); err != nil {
-			w.Header().Set("Connection", "close") // the rest of the body is not worth reading
-			problem.Write(w, r, err)
+		if refused(r, set) != nil {
+			away.ServeHTTP(w, r)
 			return
 		}
 		if r.Body != nil && r.Body != http.NoBody {
@@ -33,6 +33,14 @@ func guard(h http.Handler, tel *telemetry.Telemetry, set options) http.Handler {
 		ctx, cancel := context.WithTimeout(r.Context(), set.timeout)
 		defer cancel()
 		inner.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// turnAway tells why r is refused.
+func turnAway(set options) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close") // the rest of the body is not worth reading
+		problem.Write(w, r, refused(r, set))
 	})
 }
 

@@ -163,8 +163,12 @@ func TestHeadersAndMethodsThatAreRefused(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := do(t, tt.method, url, nil, tt.header...); got.StatusCode != tt.status || got.code != tt.code {
+			got := do(t, tt.method, url, nil, tt.header...)
+			if got.StatusCode != tt.status || got.code != tt.code {
 				t.Errorf("got %d %q", got.StatusCode, got.code)
+			}
+			if tt.code != "" && !strings.Contains(got.body, `"traceId":"`) {
+				t.Errorf("no trace leads to %s", got.body)
 			}
 		})
 	}

@@ -214,7 +214,7 @@ func TestOddRequests(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t)
 	ann := w.signUp("Ann")
-	ann.do(http.MethodTrace, "/api/v1/me", nil).turnedAway(t, http.StatusMethodNotAllowed, "method-not-allowed")
+	ann.do(http.MethodTrace, "/api/v1/me", nil).refused(t, http.StatusMethodNotAllowed, "method-not-allowed")
 	a := ann.do(http.MethodPut, "/api/v1/me", `{}`).refused(t, http.StatusMethodNotAllowed, "method-not-allowed")
 	if !strings.Contains(a.header.Get("Allow"), "PATCH") {
 		t.Errorf("Allow is %q", a.header.Get("Allow"))
