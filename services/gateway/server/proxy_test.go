@@ -146,6 +146,23 @@ func TestRequestsThatAreTooMuch(t *testing.T) {
 	})
 }
 
+// A query is passed on as it came or not at all: a parameter that is left out means something else.
+func TestAQueryThatCannotBeReadIsRefused(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	for _, query := range []string{"permanently=%zz", "permanently=%", "permanently=true;x", "a=1&b=%f"} {
+		if a := w.raw("DELETE", "/api/v1/notes/"+here+"?"+query, ""); a.status != http.StatusBadRequest || a.code != "invalid-query" {
+			t.Errorf("%s: %d %s", query, a.status, a.body)
+		}
+	}
+	if a := w.call(http.MethodGet, "/api/v1/notes?q=a%20b&tag=%C3%A4", nil, nil); a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if got := w.note.last(t).uri; got != "/api/v1/notes?q=a%20b&tag=%C3%A4" {
+		t.Errorf("the service was asked for %q", got)
+	}
+}
+
 func TestBodiesThatAreTooLongDoNotOpenTheBreaker(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t)

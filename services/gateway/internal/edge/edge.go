@@ -9,6 +9,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 
 	"noteworks.dev/services/gateway/internal/live"
@@ -65,6 +66,10 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	if !proxy.PlainPath(path) {
 		problem.Write(w, r, errs.NotFound("not-found", "There is nothing at this address."))
+		return
+	}
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil { // the proxy would leave out what it cannot read, and a refusal become something done
+		problem.Write(w, r, errs.Invalid("invalid-query", "The query of the address cannot be read.").WithCause(err))
 		return
 	}
 	httpserver.SetRoute(r, proxy.Template(path))
