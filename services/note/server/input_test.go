@@ -172,7 +172,7 @@ func TestIdsAndPaths(t *testing.T) {
 	for _, who := range []string{"1", strings.ToUpper(ann.id), "%00", newID()} {
 		ann.do("PUT", notes+"/"+n.Id+"/shares/"+who, map[string]any{"role": "viewer"}).problem(http.StatusNotFound, "person-not-found")
 	}
-	for _, version := range []string{"0", "-1", "x", "1.5", "99999999999", "%00"} {
+	for _, version := range []string{"0", "-1", "x", "1.5", "99999999999", "%00", "01", "+1", "%2B1"} {
 		ann.do("GET", notes+"/"+n.Id+"/revisions/"+version, nil).problem(http.StatusBadRequest, "invalid-version")
 	}
 	for _, path := range []string{"/", "/api", "/api/v1/notes/", "/api/v2/notes", notes + "/" + n.Id + "/", notes + "/" + n.Id + "/unknown"} {

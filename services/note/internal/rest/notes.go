@@ -3,6 +3,9 @@ package rest
 import (
 	"context"
 	"net/http"
+	"strconv"
+
+	"github.com/gin-gonic/gin"
 
 	"noteworks.dev/services/api/gen/rest/noterest"
 	"noteworks.dev/services/internal/errs"
@@ -184,10 +187,10 @@ func (a *API) ListTags(ctx context.Context, _ noterest.ListTagsRequestObject) (n
 
 func isTrue(b *bool) bool { return b != nil && *b }
 
-// checkVersion keeps what no note can have away from the database.
-func checkVersion(version int32) error {
-	if version < 1 {
-		return errs.Invalid("invalid-version", "Versions begin with 1.").WithField("version")
+// checkVersion keeps what no note can have away from the database. A version has one spelling, like every id in a path.
+func checkVersion(c *gin.Context, version int32) error {
+	if version < 1 || c.Param("version") != strconv.Itoa(int(version)) {
+		return errs.Invalid("invalid-version", "A version is a whole number from 1.").WithField("version")
 	}
 	return nil
 }

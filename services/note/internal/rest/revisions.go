@@ -27,12 +27,12 @@ func (a *API) ListRevisions(ctx context.Context, r noterest.ListRevisionsRequest
 
 // GetRevision is GET /api/v1/notes/{id}/revisions/{version}.
 func (a *API) GetRevision(ctx context.Context, r noterest.GetRevisionRequestObject) (noterest.GetRevisionResponseObject, error) {
-	_, ctx, actor := incoming(ctx)
+	c, ctx, actor := incoming(ctx)
 	id, err := noteID(r.Id)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkVersion(r.Version); err != nil {
+	if err := checkVersion(c, r.Version); err != nil {
 		return nil, err
 	}
 	revision, err := a.Notes.Revision(ctx, actor, id, r.Version)
@@ -44,12 +44,12 @@ func (a *API) GetRevision(ctx context.Context, r noterest.GetRevisionRequestObje
 
 // RestoreRevision is POST /api/v1/notes/{id}/revisions/{version}/restore.
 func (a *API) RestoreRevision(ctx context.Context, r noterest.RestoreRevisionRequestObject) (noterest.RestoreRevisionResponseObject, error) {
-	_, ctx, actor := incoming(ctx)
+	c, ctx, actor := incoming(ctx)
 	id, err := noteID(r.Id)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkVersion(r.Version); err != nil {
+	if err := checkVersion(c, r.Version); err != nil {
 		return nil, err
 	}
 	version, err := requiredBase(r.Params.IfMatch)
