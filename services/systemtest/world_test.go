@@ -50,17 +50,15 @@ type launcher = func(context.Context, string, map[string]string) (func(context.C
 
 func startWorld(t *testing.T, launch func(*logs, *collector) launcher) *world {
 	t.Helper()
-	w := &world{t: t, collector: startCollector(t), logs: &logs{}}
-	data := dataDir(t)
-	w.data = data
-	o := server.Options{Data: data, Web: webDir(t, data), Workspaces: []server.Workspace{{Slug: "default", Title: "Noteworks"}, {Slug: "other", Title: "Others"}}}
-	if launch != nil {
-		o.Launch = launch(w.logs, w.collector)
+	w := &world{t: t, data: dataDir(t), collector: startCollector(t)}
+	err := w.start(launch)
+	for range 2 { // a port that was free may be the other end of somebody's connection by the time it is listened on
+		if err == nil || !strings.Contains(err.Error()+w.logs.String(), "address already in use") {
+			break
+		}
+		err = w.start(launch)
 	}
-	w.stack = server.New(o, config.Map(w.collector.settings()), w.logs, w.logs)
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
-	defer cancel()
-	if err := w.stack.Start(ctx); err != nil {
+	if err != nil {
 		t.Fatalf("start the stack: %v\n%s", err, w.logs)
 	}
 	t.Cleanup(func() {
@@ -72,6 +70,19 @@ func startWorld(t *testing.T, launch func(*logs, *collector) launcher) *world {
 		w.logs.requireNoErrors(t)
 	})
 	return w
+}
+
+func (w *world) start(launch func(*logs, *collector) launcher) error {
+	w.t.Helper()
+	w.logs = &logs{}
+	o := server.Options{Data: w.data, Web: webDir(w.t, w.data), Workspaces: []server.Workspace{{Slug: "default", Title: "Noteworks"}, {Slug: "other", Title: "Others"}}}
+	if launch != nil {
+		o.Launch = launch(w.logs, w.collector)
+	}
+	w.stack = server.New(o, config.Map(w.collector.settings()), w.logs, w.logs)
+	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	defer cancel()
+	return w.stack.Start(ctx)
 }
 
 // settings make a service tell everything to this collector, soon.
