@@ -2,9 +2,20 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
 	"time"
 
-	"noteworks.dev/test/faults/history"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"noteworks.dev/test/faults/link"
+	"noteworks.dev/test/local"
 )
 
 // natsFaults are faults of NATS and of the way there.
@@ -13,13 +24,61 @@ func natsFaults() []scenario {
 		{
 			name: "NATS down", row: "NATS down for 10 min",
 			quick: true, lasts: 10 * time.Minute, lastsShort: 4 * time.Second,
-			breaks: func(_ context.Context, r *round) error { r.Process("nats-1").Kill(); return nil },
-			during: degraded, heals: startAll, holds: writesWentOn,
+			breaks: killNATS, during: degraded, heals: startAll, holds: writesWentOn,
+		},
+		{
+			name: "NATS down at start", row: "NATS down at start",
+			lasts: 45 * time.Second, breaks: startWithoutNATS, during: degraded, heals: startAll,
+		},
+		{
+			name: "NATS killed, its files truncated", row: "NATS killed and its files truncated",
+			lasts: 2 * time.Second, breaks: killNATS, during: truncateFiles, heals: startAll, holds: writesWentOn,
+		},
+		{
+			name: "NATS killed, its files deleted", row: "NATS killed and its files truncated, to nothing",
+			lasts: 2 * time.Second, breaks: killNATS, heals: startAll, holds: writesWentOn,
+			during: func(_ context.Context, r *round) error { return os.RemoveAll(r.NATSDir("nats-1")) },
+		},
+		{
+			name: "a stream deleted", row: "the stream deleted",
+			lasts: time.Second, breaks: deleteStream, holds: writesWentOn, within: time.Minute,
+		},
+		{
+			name: "a stream edited by hand", row: "its configuration changed by hand",
+			lasts: 60 * time.Second, breaks: nothing, during: editStream, holds: writesWentOn,
+		},
+		{
+			name: "NATS refuses the credentials, then takes them", row: "auth error twice, then good credentials",
+			lasts: 12 * time.Second, breaks: func(_ context.Context, r *round) error { return r.RotateNATS(false) }, during: degraded,
+			heals: func(_ context.Context, r *round) error { return r.TellNATSPasswords() }, holds: writesWentOn,
+		},
+		{
+			name: "NATS's credentials rotated on disk", row: "credentials rotated on disk",
+			lasts: 5 * time.Second, breaks: func(_ context.Context, r *round) error { return r.RotateNATS(true) }, holds: writesWentOn,
+		},
+		{
+			name: "one of three NATS servers killed", row: "NATS killed: one of three servers", own: true,
+			shape: func(_ *world, o *local.SpreadOptions) { o.NATS = 3; o.Settings["NATS_STREAM_REPLICAS"] = "3" },
+			lasts: 20 * time.Second, lastsShort: 5 * time.Second,
+			breaks: func(_ context.Context, r *round) error { r.Process(r.pick("nats")).Kill(); return nil },
+			heals:  startAll, holds: writesWentOn,
+		},
+		{
+			name: "a consumer slower than the producer", row: "a consumer slower than the producer for 10 min",
+			lasts: 10 * time.Minute, lastsShort: 15 * time.Second,
+			breaks: func(_ context.Context, r *round) error {
+				return r.links.Poison(r.links.Match("note-* to nats-1"), link.Narrow(30))
+			},
+			during: lagRises, heals: healLinks, within: time.Minute, holds: writesWentOn,
 		},
 	}
 }
 
-// degraded: writes go on, readiness stays, a metric says it.
+func killNATS(_ context.Context, r *round) error { r.Process("nats-1").Kill(); return nil }
+
+func healLinks(_ context.Context, r *round) error { return r.links.Heal() }
+
+// degraded: a metric says that NATS is away; readiness stays.
 func degraded(ctx context.Context, r *round) error {
 	for _, name := range r.Names("") {
 		if err := r.eventually(patient(ctx, 15*time.Second), name, "nats_connected", func(v float64) bool { return v == 0 }); err != nil {
@@ -32,23 +91,145 @@ func degraded(ctx context.Context, r *round) error {
 		if err != nil {
 			return err
 		}
-		r.check(ready == 1, "%s is ready", name)
+		if ready != 1 {
+			return fmt.Errorf("%s is not ready", name)
+		}
+	}
+	r.check(true, "all are ready, and say that NATS is away")
+	return nil
+}
+
+// startWithoutNATS stops everything and starts the services alone: they are ready after a while, and serve.
+func startWithoutNATS(ctx context.Context, r *round) error {
+	r.Process("nats-1").Kill()
+	for _, name := range r.Names("") {
+		if err := r.Process(name).Stop(); err != nil {
+			return err
+		}
+	}
+	began := time.Now()
+	for _, name := range r.Names("") {
+		if err := r.Process(name).Launch(); err != nil {
+			return err
+		}
+	}
+	ctx = patient(ctx, time.Minute)
+	for _, name := range r.Names("") {
+		if err := r.Process(name).Await(ctx); err != nil {
+			return err
+		}
+	}
+	r.check(true, "ready after %v", time.Since(began).Round(time.Second))
+	return nil
+}
+
+// truncateFiles cuts the newest file of each stream to a random share, and removes the index that knows better.
+func truncateFiles(_ context.Context, r *round) error {
+	newest := map[string]string{}
+	err := filepath.WalkDir(r.NATSDir("nats-1"), func(path string, _ fs.DirEntry, err error) error {
+		if err == nil && filepath.Ext(path) == ".blk" {
+			newest[filepath.Dir(path)] = path // names are in order
+		}
+		return err
+	})
+	if err != nil || len(newest) == 0 {
+		return errors.Join(err, fmt.Errorf("%d streams have files", len(newest)))
+	}
+	for dir, file := range newest {
+		info, err := os.Stat(file)
+		if err != nil {
+			return err
+		}
+		if err := os.Truncate(file, r.random.Int64N(info.Size()+1)); err != nil {
+			return err
+		}
+		if err := os.Remove(filepath.Join(dir, "index.db")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return nil
 }
 
-func writesWentOn(_ context.Context, r *round) error {
-	during := r.writesDuring()
-	acknowledged, failed := 0, 0
-	for _, w := range during {
-		switch w.Outcome {
-		case history.Acknowledged:
-			acknowledged++
-		case history.Unknown:
-			failed++
-		case history.Refused:
+// stream is the notes' stream, in the hands of somebody who may do everything.
+const stream = "NOTE"
+
+func (r *round) byHand(ctx context.Context, do func(jetstream.JetStream) error) error {
+	nc, err := nats.Connect(r.NATSURL(), nats.UserInfo(local.NATSAdmin, r.NATSPassword(local.NATSAdmin)))
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	return do(js)
+}
+
+func deleteStream(ctx context.Context, r *round) error {
+	return r.byHand(ctx, func(js jetstream.JetStream) error { return js.DeleteStream(ctx, stream) })
+}
+
+// editStream makes the stream forget and refuse, and waits until it is as before.
+func editStream(ctx context.Context, r *round) error {
+	return r.byHand(ctx, func(js jetstream.JetStream) error {
+		config := func() (jetstream.StreamConfig, error) {
+			s, err := js.Stream(ctx, stream)
+			if err != nil {
+				return jetstream.StreamConfig{}, err
+			}
+			return s.CachedInfo().Config, nil
+		}
+		before, err := config()
+		if err != nil {
+			return err
+		}
+		edited := before
+		edited.MaxMsgs, edited.Discard, edited.MaxMsgSize = 20, jetstream.DiscardOld, 4<<10
+		if _, err := js.UpdateStream(ctx, edited); err != nil {
+			return err
+		}
+		began := time.Now()
+		for time.Since(began) < r.lasts() {
+			now, err := config()
+			if err == nil && now.MaxMsgs == before.MaxMsgs && now.Discard == before.Discard && now.MaxMsgSize == before.MaxMsgSize &&
+				reflect.DeepEqual(now.Subjects, before.Subjects) {
+				r.check(true, "corrected within %v", time.Since(began).Round(100*time.Millisecond))
+				return nil
+			}
+			wait(ctx, 200*time.Millisecond)
+		}
+		return errors.New("it is still as somebody made it")
+	})
+}
+
+// lagRises: what is behind is told, and memory stays.
+func lagRises(ctx context.Context, r *round) error {
+	before := r.measure(ctx)
+	rises := func(name string) float64 {
+		v, _ := r.metric(ctx, name, "inbox_pending") // one that does not answer has none
+		return v
+	}
+	pending := 0.0
+	for end := time.Now().Add(r.lasts()); time.Now().Before(end); wait(ctx, time.Second) {
+		for _, name := range r.Names("note") {
+			behind, _ := r.metric(ctx, name, "outbox_pending") // only the one that relays has it
+			pending = max(pending, rises(name), behind)
 		}
 	}
-	r.check(acknowledged > 0 && failed == 0, "%d writes meanwhile, %d failed", acknowledged, failed)
+	grown := slices.Max(r.growth(ctx, before))
+	r.check(pending > 20, "up to %v events behind, and the metrics say so", pending)
+	r.check(grown < 64<<20, "memory grew by %.0f MB at most", grown/(1<<20))
 	return nil
+}
+
+// growth is how much larger each service is than before.
+func (r *round) growth(ctx context.Context, before map[string]size) []float64 {
+	all := []float64{0}
+	for name, now := range r.measure(ctx) {
+		if was, known := before[name]; known && was.pid == now.pid {
+			all = append(all, now.bytes-was.bytes)
+		}
+	}
+	return all
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"syscall"
 	"time"
 
 	"noteworks.dev/test/client"
+	"noteworks.dev/test/faults/crew"
 	"noteworks.dev/test/faults/history"
 )
 
@@ -18,7 +20,7 @@ func processes() []scenario {
 		{
 			name: killsAtRandom, row: "a service killed (SIGKILL) between commit and publish; between publish ack and mark",
 			quick: true, lasts: 25 * time.Second, lastsShort: 4 * time.Second,
-			breaks: func(context.Context, *round) error { return nil }, during: killAtRandom, within: 15 * time.Second,
+			breaks: nothing, during: killAtRandom, within: 15 * time.Second,
 		},
 		{
 			name: "the relaying note replica killed", row: "two replicas of a service, one killed while relaying",
@@ -28,7 +30,7 @@ func processes() []scenario {
 			name: "the user service down", row: "the user service down",
 			quick: true, lasts: 30 * time.Second, lastsShort: 3 * time.Second,
 			breaks: func(_ context.Context, r *round) error { r.Process("user").Kill(); return nil },
-			during: signInIsUnavailable, heals: startAll, holds: signedInPeopleWentOn,
+			during: signInIsUnavailable, heals: startAll, holds: writesWentOn,
 		},
 		{
 			name: "a gateway killed", row: "gateway killed",
@@ -36,8 +38,24 @@ func processes() []scenario {
 			breaks: func(_ context.Context, r *round) error { r.Process(r.pick("gateway")).Kill(); return nil },
 			heals:  startAll, within: 10 * time.Second,
 		},
+		{
+			name: "a gateway with 2,000 sockets stopped", row: "gateway told to stop with 2,000 sockets",
+			lasts: 15 * time.Second, pace: crew.Pace{Notes: 2, Every: time.Second},
+			breaks: nothing, during: stopCrowded, heals: startAll, within: 10 * time.Second,
+		},
+		{
+			name: "a gateway with 2,000 sockets killed", row: "gateway killed",
+			lasts: 15 * time.Second, pace: crew.Pace{Notes: 2, Every: time.Second},
+			breaks: nothing, during: killCrowded, heals: startAll, within: 10 * time.Second,
+		},
+		{
+			name: "every service told to stop", row: "clean shutdown under load",
+			lasts: 12 * time.Second, breaks: nothing, during: stopEach,
+		},
 	}
 }
+
+func nothing(context.Context, *round) error { return nil }
 
 // pick is one of the processes of a kind.
 func (r *round) pick(kind string) string {
@@ -116,17 +134,76 @@ func signInIsUnavailable(ctx context.Context, r *round) error {
 	return nil
 }
 
-func signedInPeopleWentOn(_ context.Context, r *round) error {
-	acknowledged, other := 0, 0
+// writesWentOn: whoever wrote while it was broken was answered as ever.
+func writesWentOn(_ context.Context, r *round) error {
+	acknowledged, failed := r.outcomes()
+	r.check(acknowledged > 0 && failed == 0, "%d writes meanwhile, %d failed", acknowledged, failed)
+	return nil
+}
+
+// outcomes are the writes that began while it was broken.
+func (r *round) outcomes() (acknowledged, failed int) {
 	for _, w := range r.writesDuring() {
 		switch w.Outcome {
 		case history.Acknowledged:
 			acknowledged++
 		case history.Unknown:
-			other++
+			failed++
 		case history.Refused:
 		}
 	}
-	r.check(acknowledged > 0 && other == 0, "people who were signed in wrote %d times, %d failed", acknowledged, other)
+	return acknowledged, failed
+}
+
+// sockets are held by the crowd.
+const sockets = 2000
+
+// crowded opens the sockets, lets what does it happen, and requires that all are there again within 10 s, spread out, and have missed nothing.
+func crowded(ctx context.Context, r *round, happens func(gateway string) error) error {
+	crowd := r.shift.Crowd(ctx, sockets)
+	defer crowd.Close()
+	if err := crowd.Open(patient(ctx, time.Minute)); err != nil {
+		return err
+	}
+	wait(ctx, 2*time.Second)
+	began := time.Now()
+	if err := happens(r.pick("gateway")); err != nil {
+		return err
+	}
+	lost, all, busiest, err := crowd.Returned(patient(ctx, 30*time.Second), began)
+	if err != nil {
+		return err
+	}
+	r.check(all < 10*time.Second, "%d of %d sockets came back within %v", lost, sockets, all.Round(100*time.Millisecond))
+	r.check(lost < 100 || busiest < lost/2, "at most %d of them in one tenth of a second", busiest)
+	err = crowd.CaughtUp(patient(ctx, 15*time.Second))
+	r.check(err == nil && crowd.Gaps() == 0, "nobody missed anything (%d gaps, %v)", crowd.Gaps(), err)
+	return nil
+}
+
+func stopCrowded(ctx context.Context, r *round) error {
+	return crowded(ctx, r, func(gateway string) error {
+		p := r.Process(gateway)
+		p.Signal(syscall.SIGTERM)
+		return nil
+	})
+}
+
+func killCrowded(ctx context.Context, r *round) error {
+	return crowded(ctx, r, func(gateway string) error { r.Process(gateway).Kill(); return nil })
+}
+
+// stopEach stops and starts each service as a rollout does, one after the other.
+func stopEach(ctx context.Context, r *round) error {
+	for _, name := range r.Names("") {
+		p := r.Process(name)
+		if err := p.Stop(); err != nil {
+			return fmt.Errorf("%s does not stop well: %w", name, err)
+		}
+		if err := p.Start(ctx); err != nil {
+			return err
+		}
+	}
+	r.check(true, "each ended with 0")
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -275,6 +276,23 @@ func (s *Spread) natsURLs(of string) (string, error) {
 		all = append(all, "nats://"+addr)
 	}
 	return strings.Join(all, ","), nil
+}
+
+// DatabaseURL is a database of PostgreSQL directly, not through a link, as a role ("note_app"), or as the superuser if that is empty.
+func (s *Spread) DatabaseURL(name, role string) (string, error) {
+	if role != "" {
+		return fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable", role, s.database[role], s.Postgres.Addr, name), nil
+	}
+	text, err := s.Postgres.AdminURL()
+	if err != nil {
+		return "", err
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return "", err
+	}
+	u.Path = name
+	return u.String(), nil
 }
 
 func (s *Spread) databaseURL(of, name, role string) (string, error) {
