@@ -28,17 +28,19 @@ type options struct {
 	record   string
 	markdown string
 	keep     string
+	lasts    time.Duration
 }
 
 func main() {
 	var o options
-	flag.StringVar(&o.only, "only", "", "names of faults, or parts of them, separated by commas; empty: all")
+	flag.StringVar(&o.only, "only", "", "names of faults, or parts of names, separated by commas; empty: all")
 	flag.BoolVar(&o.quick, "quick", false, "the short round: the quickest faults, each for a short time")
 	flag.BoolVar(&o.list, "list", false, "print the faults and end")
 	flag.Uint64Var(&o.seed, "seed", rand.Uint64N(1_000_000), "seed of the moments and choices")
 	flag.StringVar(&o.record, "record", "", "a directory: write down every service's metrics, each fault in a file")
 	flag.StringVar(&o.markdown, "markdown", "", "a file: write the table as Markdown")
 	flag.StringVar(&o.keep, "keep", "", "a directory: keep the logs of a stack in which something did not hold")
+	flag.DurationVar(&o.lasts, "lasts", 0, "how long each fault lasts at most; 0: as long as its list says")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, o, os.Stdout)
@@ -55,8 +57,16 @@ func (o options) chosen() []scenario {
 		if o.only == "" {
 			return o.quick && !s.quick
 		}
-		return !slices.ContainsFunc(strings.Split(o.only, ","), func(part string) bool { return strings.Contains(s.name, strings.TrimSpace(part)) })
+		return !slices.ContainsFunc(strings.Split(o.only, ","), func(part string) bool { return s.called(strings.TrimSpace(part)) })
 	})
+}
+
+// called says whether a scenario is meant by a name, or by a part of one if no scenario has it as its name.
+func (s *scenario) called(part string) bool {
+	if slices.ContainsFunc(scenarios(), func(other scenario) bool { return other.name == part }) {
+		return s.name == part
+	}
+	return strings.Contains(s.name, part)
 }
 
 func run(ctx context.Context, o options, out io.Writer) error {

@@ -67,7 +67,7 @@ func natsFaults() []scenario {
 			name: "a consumer slower than the producer", row: "a consumer slower than the producer for 10 min",
 			lasts: 10 * time.Minute, lastsShort: 15 * time.Second,
 			breaks: func(_ context.Context, r *round) error {
-				return r.links.Poison(r.links.Match("note-* to nats-1"), link.Narrow(30))
+				return r.links.Poison(r.links.Match("note-* to nats-1"), link.Narrow(8))
 			},
 			during: lagRises, heals: healLinks, within: time.Minute, holds: writesWentOn,
 		},

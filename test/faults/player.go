@@ -60,7 +60,7 @@ func (p *player) play(ctx context.Context, s scenario, seed uint64) result {
 			return result{scenario: s, seed: seed, failed: []string{err.Error()}}
 		}
 		defer w.close()
-		r := play(ctx, w, s, seed, p.options.quick, p.record)
+		r := play(ctx, w, s, seed, p.options, p.record)
 		p.keep(w, &r)
 		return r
 	}
@@ -70,7 +70,7 @@ func (p *player) play(ctx context.Context, s scenario, seed uint64) result {
 			return result{scenario: s, seed: seed, failed: []string{err.Error()}}
 		}
 	}
-	r := play(ctx, p.shared, s, seed, p.options.quick, p.record)
+	r := play(ctx, p.shared, s, seed, p.options, p.record)
 	p.keep(p.shared, &r)
 	if !r.good() { // who knows what is left of it
 		p.leave()

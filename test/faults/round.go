@@ -28,7 +28,7 @@ type round struct {
 	shift    *crew.Shift
 	random   *rand.Rand
 	short    bool
-	recorder *recorder
+	atMost   time.Duration
 
 	broken, healed time.Duration // on the history's clock
 	held           []string      // what else was asserted, and held
@@ -74,15 +74,19 @@ func (r *round) leniency() time.Duration {
 }
 
 func (r *round) lasts() time.Duration {
+	lasts := r.scenario.lasts
 	if r.short && r.scenario.lastsShort > 0 {
-		return r.scenario.lastsShort
+		lasts = r.scenario.lastsShort
 	}
-	return r.scenario.lasts
+	if r.atMost > 0 {
+		lasts = min(lasts, r.atMost)
+	}
+	return lasts
 }
 
 // play plays a scenario on a world, which is as good as before afterwards if the result is.
-func play(ctx context.Context, w *world, s scenario, seed uint64, short bool, record *recorder) result {
-	r := &round{world: w, scenario: s, random: rand.New(rand.NewPCG(seed, 0)), short: short, recorder: record} //nolint:gosec // it is to be repeated
+func play(ctx context.Context, w *world, s scenario, seed uint64, o options, record *recorder) result {
+	r := &round{world: w, scenario: s, random: rand.New(rand.NewPCG(seed, 0)), short: o.quick, atMost: o.lasts} //nolint:gosec // it is to be repeated
 	pace := s.pace
 	if pace.Notes == 0 {
 		pace = usualPace()

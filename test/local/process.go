@@ -200,3 +200,6 @@ func freeAddress() (string, error) {
 	defer func() { _ = l.Close() }()
 	return l.Addr().String(), nil
 }
+
+// Healthy says whether it answers that it is up.
+func (p *Process) Healthy(ctx context.Context) bool { return p.live == "" || answers(ctx, p.live) }

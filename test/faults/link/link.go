@@ -30,6 +30,8 @@ type Links struct {
 
 // New has no links yet.
 func New() *Links {
+	zerolog.SetGlobalLevel(zerolog.Disabled) // some of toxiproxy logs whatever its logger is
+
 	return &Links{
 		server:  toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()),
 		proxies: map[string]*toxiproxy.Proxy{}, sick: map[string][]string{},
