@@ -137,6 +137,7 @@ lint-go: $(TOOLS)/golangci-lint
 	@$(say) 'lint: Go'
 	@golangci-lint run
 	@cd tools/images && golangci-lint run
+	@cd test/load/peers && golangci-lint run
 
 .PHONY: lint-api
 lint-api: $(TOOLS)/buf
@@ -159,10 +160,19 @@ vet: need-go
 	@$(say) 'go vet'
 	@go vet ./...
 	@cd tools/images && go vet ./...
+	@cd test/load/peers && go vet ./...
 
 .PHONY: bench
 bench: ready ## Measure a change's way to the other person's screen: BENCH='-rate 1000 -sockets 50', or other things: BENCH=rates
 	@go run ./test/load $(BENCH)
+
+.PHONY: bench-all
+bench-all: ready ## All that can be measured, an hour, and docs/performance.md with its curves; leave the machine alone meanwhile
+	@go run ./test/load -docs all
+
+.PHONY: bench-peers
+bench-peers: ready ## The way of an event beside Watermill and River
+	@go run ./test/load peers
 
 .PHONY: bench-operator
 bench-operator: $(TOOLS)/kube-apiserver ## Measure the operator on an API server of its own: FLEET=2000 workspaces at rest

@@ -28,21 +28,27 @@ import (
 
 type options struct {
 	rate, sockets    int
+	notes            int
 	warmup, duration time.Duration
+	soak             time.Duration
 	sampled          float64
 	out              string
 	anchors, verbose bool
+	docs             bool
 }
 
 func main() {
 	var o options
 	flag.IntVar(&o.rate, "rate", 500, "changes a second, where a workload has one rate")
 	flag.IntVar(&o.sockets, "sockets", 50, "people with an open live socket; each watches one note that another person changes")
+	flag.IntVar(&o.notes, "notes", 1_000_000, "notes in the largest workspace, and in the largest stack")
 	flag.DurationVar(&o.warmup, "warmup", 3*time.Second, "time before counting begins")
 	flag.DurationVar(&o.duration, "duration", 15*time.Second, "time counted at each rate")
+	flag.DurationVar(&o.soak, "soak", 30*time.Minute, "how long the soak is")
 	flag.Float64Var(&o.sampled, "sampled", 0.01, "share of the changes that are traced and exported; below 0: none, and no exporter")
 	flag.StringVar(&o.out, "out", filepath.Join("dist", "bench"), "directory for the results")
 	flag.BoolVar(&o.anchors, "anchors", true, "measure the bare parts, too")
+	flag.BoolVar(&o.docs, "docs", false, "write the results into "+document+" and draw its curves; without a workload from what was measured before")
 	flag.BoolVar(&o.verbose, "v", false, "print the log of the stack")
 	flag.Usage = usage
 	flag.Parse()
@@ -71,6 +77,18 @@ type suite struct {
 }
 
 func run(ctx context.Context, o options, names []string) error {
+	if !o.docs || len(names) > 0 {
+		if err := measureAll(ctx, o, names); err != nil {
+			return err
+		}
+	}
+	if o.docs {
+		return write(o.out)
+	}
+	return nil
+}
+
+func measureAll(ctx context.Context, o options, names []string) error {
 	chosen, err := choose(names)
 	if err != nil {
 		return err
@@ -141,6 +159,24 @@ func (s *suite) besides(ctx context.Context, w *world.World) (*measure.Result, e
 	}
 	report.Text(os.Stdout, r)
 	return r, w.Settle(ctx)
+}
+
+// load is a rate for as long as the flags say.
+func (s *suite) load(rate int) world.Load {
+	return world.Load{PerSecond: float64(rate), Warmup: s.warmup, During: s.duration}
+}
+
+// pairs are of the default workspace, and the stack is idle again.
+func (s *suite) pairs(ctx context.Context, w *world.World, n int) ([]*world.Pair, error) {
+	at, err := w.Default(ctx)
+	if err != nil {
+		return nil, err
+	}
+	pairs, err := w.Pairs(ctx, at, n)
+	if err != nil {
+		return nil, err
+	}
+	return pairs, w.Settle(ctx)
 }
 
 func choose(names []string) ([]workload, error) {

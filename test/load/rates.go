@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"noteworks.dev/test/load/anchor"
 	"noteworks.dev/test/load/measure"
 	"noteworks.dev/test/load/world"
 )
@@ -26,14 +27,17 @@ func rates(ctx context.Context, s *suite) (*measure.Result, error) {
 		return nil, err
 	}
 	defer w.Close()
-	if _, err := s.besides(ctx, w); err != nil {
+	parts, err := s.besides(ctx, w)
+	if err != nil {
 		return nil, err
 	}
+	commits, _ := parts.Row(anchor.CommitMany)
 	r := &measure.Result{
 		Title: "Changes a second, from the request to the other person's screen (ms from the intended time; CPU in µs of a change)",
 		Text: "A note for each 20 changes a second, each watched by one other person; bodies of 470 bytes; all requests authenticated and validated; " +
 			fmt.Sprintf("%g %% of the changes traced.", 100*max(0, s.sampled)),
 		Columns: rateColumns(),
+		Figures: map[string]float64{bareParts: bare(parts), bareCommits: commits.Values["rate"]},
 	}
 	sweep := &sweep{suite: s, world: w, result: r}
 	defer func() { world.Leave(sweep.pairs) }()
@@ -61,7 +65,7 @@ func rateColumns() []measure.Column {
 	us := func(key, title string) measure.Column { return measure.Column{Key: key, Title: title, Format: "%.0f"} }
 	return []measure.Column{
 		ms("answer p50", "answer p50"), ms("answer p99", "p99"), ms("p50", "screen p50"), ms("p90", "p90"), ms("p99", "p99"), ms("p99.9", "p99.9"), ms("max", "max"),
-		us("cpu", "CPU"), us("cpu allinone", "allinone"), us("cpu database", "PostgreSQL"), us("cpu generator", "generator"), us("resident", "MB"),
+		us("cpu", "CPU"), us("allinone", "allinone"), us("database", "PostgreSQL"), us("generator", "generator"), us("resident", "MB"),
 	}
 }
 
@@ -77,7 +81,7 @@ func (s *sweep) at(ctx context.Context, rate int) (time.Duration, error) {
 	if err := s.ensure(ctx, max(s.sockets, rate/changesPerNote)); err != nil {
 		return 0, err
 	}
-	t, err := world.Drive(ctx, s.pairs, s.world.Usage, world.Load{PerSecond: float64(rate), Warmup: s.warmup, During: s.duration})
+	t, err := world.Drive(ctx, s.pairs, s.world.Usage, s.load(rate))
 	s.result.Verdict = s.result.Verdict.Add(t.Verdict)
 	row := rateRow(rate, t)
 	s.result.Rows = append(s.result.Rows, row)
@@ -90,7 +94,7 @@ func (s *sweep) ensure(ctx context.Context, n int) error {
 	if n <= len(s.pairs) {
 		return nil
 	}
-	more, err := s.world.Pairs(ctx, n-len(s.pairs))
+	more, err := s.suite.pairs(ctx, s.world, n-len(s.pairs))
 	s.pairs = append(s.pairs, more...)
 	return err
 }
@@ -112,20 +116,20 @@ func (s *sweep) search(ctx context.Context, held, beyond int) error {
 			beyond = middle
 		}
 	}
-	s.result.Figures = map[string]float64{highest: float64(held)}
+	s.result.Figures[highest] = float64(held)
 	s.result.Text += fmt.Sprintf(" The highest rate at which 99 of 100 changes are on the screen within %v: %d a second.", good, held)
 	return nil
 }
 
-// highest names the rate found.
-const highest = "highest rate held"
+// What is found beside the rows: the highest rate, and the bare parts of the same run.
+const (
+	highest     = "highest rate held"
+	bareParts   = "bare parts, ms"
+	bareCommits = "bare commits a second"
+)
 
 func rateRow(rate int, t *world.Traffic) measure.Row {
-	v := quantiles(t.Screens)
+	v := costsOf(t)
 	v["rate"] = float64(rate)
-	v["answer p50"], v["answer p99"] = measure.Millis(t.Answers.At(50)), measure.Millis(t.Answers.At(99))
-	v["cpu allinone"], v["cpu database"] = t.Used.Allinone.PerOperation(t.Counted), t.Used.Database.PerOperation(t.Counted)
-	v["cpu"], v["cpu generator"] = v["cpu allinone"]+v["cpu database"], t.Used.Generator.PerOperation(t.Counted)
-	v["resident"] = float64(t.Used.Allinone.Resident >> 20)
-	return measure.Row{Label: fmt.Sprint(rate), Values: v}
+	return measure.Row{Label: thousands(rate), Values: v}
 }

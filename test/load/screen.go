@@ -23,12 +23,12 @@ func screen(ctx context.Context, s *suite) (*measure.Result, error) {
 			return nil, err
 		}
 	}
-	pairs, err := w.Pairs(ctx, s.sockets)
+	pairs, err := s.pairs(ctx, w, s.sockets)
 	if err != nil {
 		return nil, err
 	}
 	defer world.Leave(pairs)
-	t, err := world.Drive(ctx, pairs, w.Usage, world.Load{PerSecond: float64(s.rate), Warmup: s.warmup, During: s.duration})
+	t, err := world.Drive(ctx, pairs, w.Usage, s.load(s.rate))
 	if t == nil {
 		return nil, err
 	}
@@ -54,6 +54,16 @@ func quantiles(l *measure.Latencies) map[string]float64 {
 		"p50": measure.Millis(l.At(50)), "p90": measure.Millis(l.At(90)), "p99": measure.Millis(l.At(99)),
 		"p99.9": measure.Millis(l.At(99.9)), "max": measure.Millis(l.At(100)),
 	}
+}
+
+// costsOf is what a change took and cost, by the keys of columns.
+func costsOf(t *world.Traffic) map[string]float64 {
+	v := quantiles(t.Screens)
+	v["answer p50"], v["answer p99"] = measure.Millis(t.Answers.At(50)), measure.Millis(t.Answers.At(99))
+	v["allinone"], v["database"] = t.Used.Allinone.PerOperation(t.Counted), t.Used.Database.PerOperation(t.Counted)
+	v["cpu"], v["generator"] = v["allinone"]+v["database"], t.Used.Generator.PerOperation(t.Counted)
+	v["resident"] = float64(t.Used.Allinone.Resident >> 20)
+	return v
 }
 
 func costs(t *world.Traffic) string {

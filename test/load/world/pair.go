@@ -5,25 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
-	"strconv"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"noteworks.dev/test/client"
 	"noteworks.dev/test/load/measure"
 	"noteworks.dev/test/load/wire"
 )
-
-// Person is somebody who may call the API: an id, a token, and the host of their workspace.
-type Person struct{ ID, Token, Host string }
-
-// person is who is signed in at c.
-func (w *World) person(c *client.Client) Person {
-	return Person{ID: c.User().ID, Token: c.Token(), Host: w.host}
-}
 
 // Watch opens a live socket at the door addr and authenticates. Since is the last cursor seen, or empty; from a local address, or nil. It returns after
 // the ready frame, with the cursor in it.
@@ -60,29 +49,20 @@ func authenticate(s *wire.Socket, token, since string) (cursor string, err error
 
 // Pair is a note, the person who changes it and the person who watches it.
 type Pair struct {
-	Note   string
 	Ledger *measure.Ledger
 
-	writer  *wire.HTTP
-	screen  *wire.Socket
-	version int
-	body    []byte
-	free    time.Time // since when the writer waits for nothing
+	author *Author
+	screen *wire.Socket
+	free   time.Time // since when the author waits for nothing
 
 	shown atomic.Pointer[func(at time.Time)]
 	ended chan struct{}
 	err   error // why the reader ended, once it has
 }
 
-// filler makes a body of about 470 bytes: a short note.
-const filler = ` The quick brown fox jumps over the lazy dog. The quick brown fox jumps over the lazy dog. The quick brown fox jumps over the lazy dog. ` +
-	`The quick brown fox jumps over the lazy dog. The quick brown fox jumps over the lazy dog. The quick brown fox jumps over the lazy dog. ` +
-	`The quick brown fox jumps over the lazy dog. The quick brown fox jumps over the lazy dog. The quick brown fox jumps over the lazy dog. `
-
 // NewPair connects writer and watcher to a note that is at version, through the door addr.
 func NewPair(ctx context.Context, addr string, writer, watcher Person, note string, version int) (*Pair, error) {
-	p := &Pair{Note: note, Ledger: measure.NewLedger(version), version: version, ended: make(chan struct{})}
-	p.writer = wire.NewHTTP(addr, writer.Host, writer.Token)
+	p := &Pair{Ledger: measure.NewLedger(version), author: NewAuthor(addr, writer, note, version), ended: make(chan struct{})}
 	var err error
 	if p.screen, _, err = Watch(ctx, addr, watcher, "", nil); err != nil {
 		return nil, err
@@ -108,20 +88,10 @@ func (p *Pair) read() {
 
 // Change writes the note once more, stamped with the time it was meant for.
 func (p *Pair) Change(at time.Time) error {
-	p.body = strconv.AppendInt(append(p.body[:0], `{"body":"`...), at.UnixNano(), 10)
-	p.body = append(append(p.body, filler...), `"}`...)
-	a, err := p.writer.Do(http.MethodPatch, "/api/v1/notes/"+p.Note, `"`+strconv.Itoa(p.version)+`"`, p.body)
-	if err != nil {
+	if err := p.author.Change(at); err != nil {
 		return err
 	}
-	if a.Status != http.StatusOK {
-		return fmt.Errorf("change: %d %s", a.Status, a.Body)
-	}
-	if want := `"` + strconv.Itoa(p.version+1) + `"`; a.Header.Get("Etag") != want {
-		return fmt.Errorf("change: answered the version %s after %d", a.Header.Get("Etag"), p.version)
-	}
-	p.version++
-	p.Ledger.Written(p.version)
+	p.Ledger.Written(p.author.Version)
 	return nil
 }
 
@@ -149,46 +119,42 @@ func (p *Pair) next() (time.Time, error) {
 
 // Close ends both connections.
 func (p *Pair) Close() {
-	p.writer.Close()
+	p.author.Close()
 	p.screen.Close()
 	<-p.ended
 }
 
-// Pairs signs people up through the API, writes and shares a note for each two, and connects them.
-func (w *World) Pairs(ctx context.Context, n int) ([]*Pair, error) {
+// Pairs makes two people for each pair, has one write a note through the API and share it, and connects both.
+func (w *World) Pairs(ctx context.Context, at Workspace, n int) ([]*Pair, error) {
+	people, err := w.People(ctx, at, 2*n)
+	if err != nil {
+		return nil, err
+	}
 	pairs := make([]*Pair, n)
 	var g errgroup.Group
 	g.SetLimit(8)
 	for i := range pairs {
 		g.Go(func() (err error) {
-			pairs[i], err = w.meet(ctx, w.met.Add(1))
+			pairs[i], err = w.meet(ctx, people[2*i], people[2*i+1])
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
 		Leave(pairs)
-		return nil, fmt.Errorf("sign people up: %w", err)
+		return nil, fmt.Errorf("bring people together: %w", err)
 	}
-	return pairs, w.Settle(ctx)
+	return pairs, nil
 }
 
-func (w *World) meet(ctx context.Context, i int64) (*Pair, error) {
-	const password = "correct horse battery staple"
-	writer, watcher := w.Client(), w.Client()
-	if err := writer.Register(ctx, fmt.Sprintf("writer%d@example.com", i), fmt.Sprintf("Writer %d", i), password); err != nil {
-		return nil, err
-	}
-	if err := watcher.Register(ctx, fmt.Sprintf("watcher%d@example.com", i), fmt.Sprintf("Watcher %d", i), password); err != nil {
-		return nil, err
-	}
-	n, err := writer.Create(ctx, "Load", "0")
+func (w *World) meet(ctx context.Context, writer, watcher Person) (*Pair, error) {
+	n, err := w.Write(writer, "Load", "0")
 	if err != nil {
 		return nil, err
 	}
-	if err := writer.Share(ctx, n.ID, watcher.User().ID, "viewer"); err != nil {
+	if err := w.Share(writer, n.ID, watcher); err != nil {
 		return nil, err
 	}
-	return NewPair(ctx, w.Addr(), w.person(writer), w.person(watcher), n.ID, n.Version)
+	return NewPair(ctx, w.Addr(), writer, watcher, n.ID, n.Version)
 }
 
 // Leave closes what there is of pairs.

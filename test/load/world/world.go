@@ -1,6 +1,6 @@
 // Package world is the running stack as the load suite uses it: started fresh, with people in it, measured from outside, and with a way to the private
 // PostgreSQL for what would take too long to write through the front door.
-// Imports the client, the wire and what they need; of the program it knows the public API, the layout of its data directory, and its tables.
+// Imports the wire, pgx and what signs tokens; of the program it knows the public API, the layout of its data directory, and its tables.
 package world
 
 import (
@@ -8,14 +8,12 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
 
-	"noteworks.dev/test/client"
 	"noteworks.dev/test/load/measure"
 	"noteworks.dev/test/local"
 )
@@ -42,16 +40,14 @@ type World struct {
 
 	dir       string
 	temporary bool
-	transport *http.Transport
 	database  int // the postmaster's process id
 	host      string
-	met       atomic.Int64 // pairs that were made
+	met       atomic.Int64 // people that were made
 }
 
 // Start starts a stack and waits until it is idle.
 func Start(ctx context.Context, o Options) (*World, error) {
-	w := &World{dir: o.Data, transport: client.Loopback()}
-	w.transport.MaxIdleConnsPerHost = 256
+	w := &World{dir: o.Data}
 	if o.Data == "" {
 		dir, err := os.MkdirTemp("", "noteworks-load-")
 		if err != nil {
@@ -125,9 +121,6 @@ func (w *World) Addr() string {
 // Host is the Host header of the default workspace; that of others begins with their slug.
 func (w *World) Host() string { return w.host }
 
-// Client is a browser of nobody yet.
-func (w *World) Client() *client.Client { return client.New(w.URL, w.transport) }
-
 // Usage is what the processes have used.
 type Usage struct{ Allinone, Database, Generator measure.Usage }
 
@@ -156,7 +149,6 @@ func (w *World) Close() {
 	if w.Spans != nil {
 		w.Spans.Close()
 	}
-	w.transport.CloseIdleConnections()
 	if w.temporary {
 		_ = os.RemoveAll(filepath.Dir(w.dir))
 	}
@@ -164,3 +156,6 @@ func (w *World) Close() {
 
 // Dir is where the stack keeps its data.
 func (w *World) Dir() string { return w.dir }
+
+// DatabasePID is the process id of the private PostgreSQL.
+func (w *World) DatabasePID() int { return w.database }
