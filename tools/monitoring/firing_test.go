@@ -49,6 +49,18 @@ func scenes() map[string]scene {
 			fires: buckets("0+90x30", "0+100x30"),
 			calm:  buckets("0+100x30", "0+100x30"),
 		},
+		"NoteworksRequestsShed": {
+			fires: `
+				http_server_request_duration_seconds_count{S,job="gateway",http_response_status_code="200"} 0+100x30
+				http_server_request_duration_seconds_count{S,job="gateway",http_response_status_code="503"} 0+2x30`,
+			calm: `
+				http_server_request_duration_seconds_count{S,job="gateway",http_response_status_code="200"} 0+100x30
+				http_server_request_duration_seconds_count{S,job="gateway",http_response_status_code="503"} 0x20 60x9`, // a moment
+		},
+		"NoteworksWorkspaceLimited": {
+			fires: `noteworks_requests_limited_total{S,job="gateway",pod="g"} 0+120x30`,
+			calm:  `noteworks_requests_limited_total{S,job="gateway",pod="g"} 0+20x30`,
+		},
 		"NoteworksBreakerOpen": {
 			fires: `noteworks_breaker_state{S,job="gateway",pod="g",upstream="note"} 0x20 2 1 2 1 2 1 2 1 2 1`,
 			calm:  `noteworks_breaker_state{S,job="gateway",pod="g",upstream="note"} 0x20 2 0x8`,
@@ -78,6 +90,10 @@ func scenes() map[string]scene {
 		"NoteworksEventsParked": {
 			fires: `inbox_parked_total{S,job="note",pod="n",consumer="note-search",event_type="note.v1.NoteChanged"} 0x25 1x4`,
 			calm:  `inbox_parked_total{S,job="note",pod="n",consumer="note-search",event_type="note.v1.NoteChanged"} 0x30`,
+		},
+		"NoteworksDeadLettersLeft": {
+			fires: `inbox_dead_letters{S,job="note",pod="n",consumer="note-search"} 3x30`,
+			calm:  `inbox_dead_letters{S,job="note",pod="n",consumer="note-search"} 0x10 3x19`,
 		},
 		"NoteworksConsumerLags": {
 			fires: `inbox_pending{S,job="note",pod="n",consumer="note-search"} 0x20 2000x9`,

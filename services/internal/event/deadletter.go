@@ -162,6 +162,24 @@ func (b *Bus) Discard(ctx context.Context, consumer string, seq uint64) error {
 	return deleteLetter(ctx, stream, seq)
 }
 
+// CountDeadLetters is how many a consumer has.
+func (b *Bus) CountDeadLetters(ctx context.Context, consumer string) (uint64, error) {
+	ctx, cancel := b.apiContext(ctx)
+	defer cancel()
+	stream, err := b.js.Stream(ctx, StreamDead)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return 0, nil // nothing was ever parked
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look up stream %s: %w", StreamDead, err)
+	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(DeadSubject(consumer)))
+	if err != nil {
+		return 0, fmt.Errorf("count dead letters of %s: %w", consumer, err)
+	}
+	return info.State.Subjects[DeadSubject(consumer)], nil
+}
+
 // DeadLetter is the one at that sequence.
 func (b *Bus) DeadLetter(ctx context.Context, consumer string, seq uint64) (DeadLetter, error) {
 	_, m, err := b.deadLetter(ctx, consumer, seq)

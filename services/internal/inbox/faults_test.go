@@ -202,7 +202,9 @@ func TestMetricsTellHowItGoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.consume(t, config(), tel, func(_ context.Context, _ inbox.Tx, value string) error {
+	cfg := config()
+	cfg.Measure = 50 * time.Millisecond
+	w.consume(t, cfg, tel, func(_ context.Context, _ inbox.Tx, value string) error {
 		if value == "bad" {
 			return errors.New("no")
 		}
@@ -211,7 +213,7 @@ func TestMetricsTellHowItGoes(t *testing.T) {
 	w.send(t, "note", "a", "b", "bad")
 	w.deadLetters(t, 1)
 	const of = `{consumer="note-test",event_type="note.v1.NoteChanged"}`
-	want := []string{"inbox_processed_total" + of + " 2", "inbox_parked_total" + of + " 1", "inbox_retried_total" + of + " 3", `inbox_pending{consumer="note-test"} 0`}
+	want := []string{"inbox_processed_total" + of + " 2", "inbox_parked_total" + of + " 1", "inbox_retried_total" + of + " 3", `inbox_pending{consumer="note-test"} 0`, `inbox_dead_letters{consumer="note-test"} 1`}
 	limit := time.After(patience)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

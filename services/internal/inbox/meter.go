@@ -23,7 +23,7 @@ type meter struct {
 	parked    metric.Int64Counter
 	latency   metric.Float64Histogram
 
-	waiting, unacknowledged atomic.Int64
+	waiting, unacknowledged, dead atomic.Int64
 }
 
 func newMeter(tel *telemetry.Telemetry, consumer string) *meter {
@@ -39,12 +39,14 @@ func newMeter(tel *telemetry.Telemetry, consumer string) *meter {
 		metric.WithExplicitBucketBoundaries(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30, 120))
 	waiting, _ := meter.Int64ObservableGauge("inbox_pending", metric.WithDescription("Events of the stream that this consumer was not given yet."))
 	unacknowledged, _ := meter.Int64ObservableGauge("inbox_unacknowledged", metric.WithDescription("Events given and not settled: being handled, or waiting for a further try."))
+	dead, _ := meter.Int64ObservableGauge("inbox_dead_letters", metric.WithDescription("Events given up that nobody has replayed or discarded."))
 	of := metric.WithAttributeSet(attribute.NewSet(attribute.String("consumer", consumer)))
 	_, _ = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		o.ObserveInt64(waiting, m.waiting.Load(), of)
 		o.ObserveInt64(unacknowledged, m.unacknowledged.Load(), of)
+		o.ObserveInt64(dead, m.dead.Load(), of)
 		return nil
-	}, waiting, unacknowledged)
+	}, waiting, unacknowledged, dead)
 	m.unknown.Add(context.Background(), 0, of)
 	return m
 }

@@ -179,12 +179,15 @@ func (w *worker) alive(ctx context.Context, batch []event.Delivery) (available b
 	return w.process(ctx, batch)
 }
 
-// measure asks for the consumer's lag now and then; of the dead letters' stream, which has no relay, it keeps the configuration right.
+// measure asks for the consumer's lag now and then, or counts its dead letters; of their stream, which has no relay, it keeps the configuration right.
 func (w *worker) measure(ctx context.Context, s *event.Session) {
 	for {
 		if w.replay {
 			if err := w.bus.EnsureStream(ctx, event.StreamDead); err != nil {
 				w.log.DebugContext(ctx, "dead-letter stream not checked", telemetry.Err(err))
+			}
+			if n, err := w.bus.CountDeadLetters(ctx, w.cfg.Consumer); err == nil {
+				w.meter.dead.Store(int64(n)) //nolint:gosec // bounded by the stream
 			}
 		} else if waiting, unacknowledged, err := s.Pending(ctx); err == nil {
 			w.meter.lag(waiting, unacknowledged)

@@ -322,7 +322,8 @@ func TestMetricsTellThatNATSIsAway(t *testing.T) {
 	requireMetrics(t, tel, `nats_connected{client="note"} 1`, `relay_leader{stream="NOTE"} 1`, `outbox_pending{stream="NOTE"} 0`, `outbox_published_total{stream="NOTE"} 3`)
 	w.nats.Down(t)
 	w.write(t, o, "note", 4)
-	requireMetrics(t, tel, `nats_connected{client="note"} 0`, `outbox_pending{stream="NOTE"} 4`, `outbox_oldest_unpublished_seconds{stream="NOTE"} 0.`)
+	requireMetrics(t, tel, `nats_connected{client="note"} 0`, `outbox_pending{stream="NOTE"} 4`,
+		fmt.Sprintf(`outbox_lane_pending{lane="%d",stream="NOTE"} 4`, event.LaneOf("note")), `outbox_oldest_unpublished_seconds{stream="NOTE"} 0.`)
 	w.nats.Up(t)
 	requireMetrics(t, tel, `nats_connected{client="note"} 1`, `outbox_pending{stream="NOTE"} 0`)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"strconv"
 	"strings"
 	"time"
 
@@ -159,26 +158,28 @@ const countAtMost = 50_000
 
 type backlog struct {
 	published event.Cursor // what it is behind
-	pending   int64
+	lanes     [event.Lanes]int64
 	oldest    time.Duration
 }
 
+func (b backlog) pending() (n int64) {
+	for _, lane := range b.lanes {
+		n += lane
+	}
+	return n
+}
+
 func (j *journal) backlog(ctx context.Context, cursor event.Cursor) (backlog, error) {
-	var (
-		b       = backlog{published: cursor}
-		seconds float64
-	)
-	err := j.conn.QueryRow(ctx, backlogSQL(), cursor[0], cursor[1], cursor[2], cursor[3]).Scan(&b.pending, &seconds)
+	b := backlog{published: cursor}
+	lanes, err := j.lanes(ctx, cursor, true)
 	if err != nil {
 		return backlog{}, fmt.Errorf("measure outbox: %w", err)
 	}
-	b.oldest = time.Duration(seconds * float64(time.Second))
+	for i, lane := range lanes {
+		b.lanes[i] = lane.Pending
+		b.oldest = max(b.oldest, lane.Oldest)
+	}
 	return b, nil
-}
-
-func backlogSQL() string {
-	return "select count(*), coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 from (" +
-		perLane("(select created_at from outbox where lane = %d and id > $%d order by id limit "+strconv.Itoa(countAtMost)+")", " union all ") + ") as waiting"
 }
 
 // rotate makes partitions ahead, and drops those older than keep if everything in them is before the cursor; a nil cursor drops none.
