@@ -26,7 +26,7 @@ func RightsOf(service string) (Rights, error) {
 
 // writerRights is what a service with an outbox and inboxes needs beside its facts' subjects.
 func writerRights(service, stream string) []string {
-	all := []string{PingSubject(service), "dlq.>", "$JS.API.STREAM.MSG.DELETE." + StreamDead, "$JS.API.STREAM.PURGE." + stream}
+	all := []string{PingSubject(service), "dlq.>", "$JS.API.STREAM.MSG.DELETE." + StreamDead, "$JS.API.STREAM.PURGE." + stream, "$JS.API.STREAM.DELETE." + stream}
 	for _, kept := range []string{stream, StreamDead} {
 		all = append(all, "$JS.API.STREAM.CREATE."+kept, "$JS.API.STREAM.UPDATE."+kept)
 	}

@@ -61,7 +61,21 @@ func StreamConfig(name string, maxBytes int64) (jetstream.StreamConfig, error) {
 	}, nil
 }
 
-// EnsureStream makes the declared stream exist as it is declared. What somebody changed by hand is changed back and logged; placement and metadata are the
+// ErrBeyondCorrection says that NATS does not let a stream be changed into what is declared: one that was sealed, or is kept in memory.
+var ErrBeyondCorrection = errors.New("only a new stream can be as declared")
+
+// Remake deletes the stream, if it is there, and makes it anew as declared. What stood in it is gone: only who can fill it again may do that.
+func (b *Bus) Remake(ctx context.Context, name string) error {
+	return b.ask(ctx, func(ctx context.Context) error {
+		if err := b.js.DeleteStream(ctx, name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return fmt.Errorf("delete stream %s: %w", name, err)
+		}
+		return b.EnsureStream(ctx, name)
+	})
+}
+
+// EnsureStream makes the declared stream exist as it is declared. What somebody changed by hand is changed back and logged, or
+// ErrBeyondCorrection is; placement and metadata are the
 // operator's and left alone, and so are replicas when the settings say nothing of them.
 func (b *Bus) EnsureStream(ctx context.Context, name string) error {
 	want, err := StreamConfig(name, b.cfg.StreamBytes)
@@ -82,6 +96,9 @@ func (b *Bus) EnsureStream(ctx context.Context, name string) error {
 		return nil
 	}
 	if _, err := b.js.UpdateStream(ctx, corrected(have, want)); err != nil {
+		if _, refused := errors.AsType[*jetstream.APIError](err); refused {
+			err = fmt.Errorf("%w: %w", ErrBeyondCorrection, err)
+		}
 		return fmt.Errorf("correct stream %s (%v): %w", name, differs, err)
 	}
 	b.log.WarnContext(ctx, "stream configuration corrected", slog.String("stream", name), slog.Any("settings", differs))

@@ -23,6 +23,9 @@ const ackTimeout = 5 * time.Second
 // ErrFenced says that the stream's end is not what the chain continued: another writer wrote, or messages were lost. Open again.
 var ErrFenced = errors.New("the stream moved on without this writer")
 
+// ErrUnanswered says that NATS is there and did not acknowledge what was published.
+var ErrUnanswered = errors.New("no acknowledgement")
+
 // End is what stands in a stream.
 type End struct {
 	// Last is the sequence of the newest message the stream has had, 0 for none, and First that of the oldest that is there; it is after Last when
@@ -332,7 +335,7 @@ func (c *Chain) checkTime() {
 	switch {
 	case over:
 	case late:
-		c.fail(fmt.Errorf("publish: no acknowledgement within %v", ackTimeout))
+		c.fail(fmt.Errorf("publish: %w within %v", ErrUnanswered, ackTimeout))
 	default:
 		c.clock.Reset(ackTimeout / 2)
 	}

@@ -74,6 +74,13 @@ func TestNATSFaults(t *testing.T) {
 				t.Error(err)
 			}
 		},
+		"stream sealed": func(t *testing.T, w *world) {
+			cfg := w.stored(t).CachedInfo().Config
+			cfg.Sealed = true
+			if _, err := w.nats.Admin(t).UpdateStream(t.Context(), cfg); err != nil {
+				t.Error(err)
+			}
+		},
 		"the newest message deleted": func(t *testing.T, w *world) {
 			s := w.stored(t)
 			if err := s.DeleteMsg(t.Context(), s.CachedInfo().State.LastSeq); err != nil {

@@ -145,6 +145,7 @@ type relay struct {
 	audited time.Time
 	rows    []event.Event
 
+	stuck      stuck
 	explained  uint64 // how many messages are missing in the stream because the outbox has forgotten them, too
 	forgetting *round // nil: none
 }
@@ -161,6 +162,9 @@ func (r *relay) lead(ctx context.Context) error {
 		}
 		r.meter.failures.Add(ctx, 1, r.meter.attrs)
 		r.log.WarnContext(ctx, "relay begins again from the stream's last message", telemetry.Err(err))
+		if why := r.stuck.after(err, time.Now()); why != "" {
+			r.remake(ctx, why)
+		}
 		if !pause.wait(ctx, r.stopping, time.Since(began)) {
 			return errStopped
 		}
@@ -180,6 +184,7 @@ func (r *relay) chain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.stuck.at(end.Last)
 	chain, err := r.bus.Chain(r.cfg.Stream, end)
 	if err != nil {
 		return err
