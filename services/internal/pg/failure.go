@@ -28,6 +28,7 @@ const (
 	codeLockNotAvailable     = "55P03"
 	codeNotSupported         = "0A000"
 	codeReadOnly             = "25006" // a former primary
+	codeQueryCanceled        = "57014" // and not by the caller, whose context has not ended
 	codeAdminShutdown        = "57P01"
 	codeCrashShutdown        = "57P02"
 	codeCannotConnectNow     = "57P03"
@@ -92,7 +93,7 @@ func unavailable(err error) bool {
 
 func unavailableState(code string) bool {
 	switch code {
-	case codeReadOnly, codeAdminShutdown, codeCrashShutdown, codeCannotConnectNow, codeIdleSessionTimeout, codeIdleInTransaction:
+	case codeReadOnly, codeQueryCanceled, codeAdminShutdown, codeCrashShutdown, codeCannotConnectNow, codeIdleSessionTimeout, codeIdleInTransaction:
 		return true
 	}
 	return strings.HasPrefix(code, classConnection) || strings.HasPrefix(code, classResources)

@@ -223,6 +223,22 @@ func TestACallerThatLeavesCancelsItsQuery(t *testing.T) {
 	}
 }
 
+// The server's word for a cancelled statement names no statement: a cancel that was meant for the one before may hit the next on the connection.
+func TestAStatementThatItsCallerDidNotCancelIsWorthAnotherTry(t *testing.T) {
+	t.Parallel()
+	w := pgtest.New(t, schema())
+	done := make(chan error, 1)
+	go func() {
+		done <- w.DB.InWorkspace(t.Context(), here, func(tx *gorm.DB) error { return tx.Exec("select pg_sleep(60)").Error })
+	}()
+	const sleeping = " from pg_stat_activity where datname = current_database() and query like 'select pg_sleep%' and state = 'active'"
+	until(t, "the query runs", func() bool { return w.Count(t, "select count(*)"+sleeping) == 1 })
+	w.Exec(t, "select pg_cancel_backend(pid)"+sleeping)
+	if e := errs.As(<-done); e.Kind != errs.KindUnavailable || e.RetryAfter == 0 {
+		t.Errorf("%v, want one to come back after", e)
+	}
+}
+
 func TestADeadlineIsATimeout(t *testing.T) {
 	t.Parallel()
 	w := pgtest.New(t, schema())
