@@ -32,7 +32,7 @@ type options struct {
 	warmup, duration time.Duration
 	soak             time.Duration
 	sampled          float64
-	out              string
+	out, data        string
 	anchors, verbose bool
 	docs             bool
 }
@@ -47,6 +47,7 @@ func main() {
 	flag.DurationVar(&o.soak, "soak", 30*time.Minute, "how long the soak is")
 	flag.Float64Var(&o.sampled, "sampled", 0.01, "share of the changes that are traced and exported; below 0: none, and no exporter")
 	flag.StringVar(&o.out, "out", filepath.Join("dist", "bench"), "directory for the results")
+	flag.StringVar(&o.data, "data", "", "directory that keeps the seeded stack of sizes for the next time; it needs 5 GB for a million notes")
 	flag.BoolVar(&o.anchors, "anchors", true, "measure the bare parts, too")
 	flag.BoolVar(&o.docs, "docs", false, "write the results into "+document+" and draw its curves; without a workload from what was measured before")
 	flag.BoolVar(&o.verbose, "v", false, "print the log of the stack")
@@ -137,7 +138,7 @@ func (s *suite) measure(ctx context.Context, w workload) error {
 	return r.Save(s.out)
 }
 
-// start starts a fresh stack, and measures the bare parts beside it if that is wanted.
+// start starts a fresh stack.
 func (s *suite) start(ctx context.Context, args ...string) (*world.World, error) {
 	return world.Start(ctx, world.Options{Program: s.program, Log: s.log, Sampled: s.sampled, Args: args})
 }

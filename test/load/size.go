@@ -20,26 +20,12 @@ const readerSees = 1000
 
 // sizes asks workspaces of 1,000, 100,000 and 1 million notes the same questions.
 func sizes(ctx context.Context, s *suite) (*measure.Result, error) {
-	w, err := s.start(ctx)
+	counts := []int{1000, 100_000, s.notes}
+	w, teams, err := s.seeded(ctx, counts)
 	if err != nil {
 		return nil, err
 	}
 	defer w.Close()
-	counts := []int{1000, 100_000, s.notes}
-	teams, err := w.Teams(ctx, len(counts))
-	if err != nil {
-		return nil, err
-	}
-	for i, n := range counts {
-		began := time.Now()
-		if err := w.Fill(ctx, world.Seed{Count: n, Workspaces: teams[i : i+1], ReaderSees: readerSees}); err != nil {
-			return nil, err
-		}
-		fmt.Printf("  %s notes made in %v\n", thousands(n), time.Since(began).Round(time.Second))
-	}
-	if err := w.Tidy(ctx); err != nil {
-		return nil, err
-	}
 	if err := w.Settle(ctx); err != nil {
 		return nil, err
 	}

@@ -224,6 +224,22 @@ func (w *World) Teams(ctx context.Context, n int) ([]Team, error) {
 	return teams, w.staff(ctx, teams)
 }
 
+// Return brings the people of teams back to a stack that was started again: its door is another, and their tokens are old.
+func (w *World) Return(ctx context.Context, teams []Team) error {
+	var people []Person
+	for i := range teams {
+		t := &teams[i]
+		t.Host = fmt.Sprintf("team%d.%s", i+1, w.host)
+		t.Owner.Host, t.Reader.Host = t.Host, t.Host
+		people = append(people, t.Owner, t.Reader)
+	}
+	err := w.in(ctx, users, func(conn *pgx.Conn) error { return sign(ctx, conn, people) })
+	for i := range teams {
+		teams[i].Owner, teams[i].Reader = people[2*i], people[2*i+1]
+	}
+	return err
+}
+
 // staff gives each team its two people.
 func (w *World) staff(ctx context.Context, teams []Team) error {
 	spaces := make([]Workspace, 0, 2*len(teams))

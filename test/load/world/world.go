@@ -132,6 +132,15 @@ func (u Usage) Sub(since Usage) Usage {
 	return Usage{u.Allinone.Sub(since.Allinone), u.Database.Sub(since.Database), u.Generator.Sub(since.Generator)}
 }
 
+// Less is without what would have been used anyway, perSecond, in that time.
+func (u Usage) Less(perSecond Usage, during time.Duration) Usage {
+	less := func(of, by measure.Usage) measure.Usage {
+		of.CPU -= time.Duration(during.Seconds() * float64(by.CPU))
+		return of
+	}
+	return Usage{less(u.Allinone, perSecond.Allinone), less(u.Database, perSecond.Database), less(u.Generator, perSecond.Generator)}
+}
+
 // Usage reads what each process has used: the program, the tree of its private PostgreSQL, and this one.
 func (w *World) Usage() Usage {
 	return Usage{Allinone: measure.Process(w.PID()), Database: measure.Tree(w.database), Generator: measure.Process(os.Getpid())}
