@@ -76,7 +76,7 @@ func write(dir string) error {
 // section is what the document says of a result: its table, and what one has to know to read it.
 func section(r *measure.Result) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s. %s\n\n%s", r.Title, r.Text, report.Markdown(r))
+	fmt.Fprintf(&b, "%s\n%s", report.Wrapped(r.Title+". "+r.Text), report.Markdown(r))
 	if r.Verdict.Written > 0 {
 		fmt.Fprintf(&b, "\n%s written, %s seen; lost %d, doubled %d, out of order %d, failed %d. Measured on %s.\n", thousands(r.Verdict.Written), thousands(r.Verdict.Seen),
 			r.Verdict.Lost, r.Verdict.Doubled, r.Verdict.Inverted, r.Verdict.Failed, r.Taken.Format("2006-01-02"))

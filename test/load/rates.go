@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"noteworks.dev/test/load/anchor"
@@ -117,6 +119,7 @@ func (s *sweep) search(ctx context.Context, held, beyond int) error {
 		}
 	}
 	s.result.Figures[highest] = float64(held)
+	slices.SortStableFunc(s.result.Rows, func(a, b measure.Row) int { return cmp.Compare(a.Values["rate"], b.Values["rate"]) })
 	s.result.Text += fmt.Sprintf(" The highest rate at which 99 of 100 changes are on the screen within %v: %d a second.", good, held)
 	return nil
 }

@@ -67,6 +67,28 @@ func Markdown(r *measure.Result) string {
 	return b.String()
 }
 
+// Wrapped is a paragraph in lines of a document, none longer than it has to be.
+func Wrapped(text string) string {
+	const longest = 150
+	var b strings.Builder
+	column := 0
+	for _, word := range strings.Fields(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case column == 0:
+		case column+1+n > longest:
+			b.WriteByte('\n')
+			column = 0
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String() + "\n"
+}
+
 // Between replaces what stands between the markers of a name in a document: <!-- name --> and <!-- /name -->.
 func Between(document, name, text string) (string, error) {
 	begin, end := "<!-- "+name+" -->\n", "<!-- /"+name+" -->"

@@ -60,3 +60,17 @@ func TestBetweenReplacesWhatStandsBetweenTheMarkers(t *testing.T) {
 		t.Error("a document without the place was taken")
 	}
 }
+
+func TestAParagraphIsWrappedAtWords(t *testing.T) {
+	t.Parallel()
+	text := strings.TrimSpace(strings.Repeat("a word and another ", 30))
+	got := Wrapped(text)
+	if strings.Join(strings.Fields(got), " ") != text || !strings.HasSuffix(got, "\n") {
+		t.Errorf("got %q", got)
+	}
+	for line := range strings.Lines(got) {
+		if len(line) > 151 || strings.HasPrefix(line, " ") {
+			t.Errorf("the line %q", line)
+		}
+	}
+}
