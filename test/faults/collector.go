@@ -29,7 +29,6 @@ type collector struct {
 	behaves atomic.Pointer[http.HandlerFunc]
 	served  atomic.Int64
 	server  *http.Server
-	addr    string
 }
 
 // shape starts it and tells the services of it: every request is traced.

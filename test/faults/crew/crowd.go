@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"noteworks.dev/test/client"
 )
 
 // opening is how many sockets of a crowd are opened at once.
@@ -78,25 +80,30 @@ func (c *Crowd) watch(m *member) {
 		}
 		first = false
 		release := context.AfterFunc(c.ctx, live.Close)
-		for {
-			f, err := live.Next(c.ctx)
-			if err != nil {
-				break
-			}
-			if f.Type == "resync" {
-				c.gaps.Add(1)
-			}
-			if f.Type != "event" {
-				continue
-			}
-			cursor = f.Cursor
-			if fact, err := f.Fact(); err == nil && f.Event == "note.v1.NoteChanged" {
-				c.gaps.Add(m.saw(fact.NoteID, fact.Version))
-			}
-		}
+		cursor = c.read(m, live, cursor)
 		release()
 		live.Close()
 		c.left()
+	}
+}
+
+// read takes frames until the socket breaks, and returns the cursor it is at.
+func (c *Crowd) read(m *member, live *client.Live, cursor string) string {
+	for {
+		f, err := live.Next(c.ctx)
+		if err != nil {
+			return cursor
+		}
+		if f.Type == "resync" {
+			c.gaps.Add(1)
+		}
+		if f.Type != "event" {
+			continue
+		}
+		cursor = f.Cursor
+		if fact, err := f.Fact(); err == nil && f.Event == "note.v1.NoteChanged" {
+			c.gaps.Add(m.saw(fact.NoteID, fact.Version))
+		}
 	}
 }
 
