@@ -3,8 +3,12 @@ package server_test
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -214,6 +218,39 @@ func TestParameters(t *testing.T) {
 	bob.do("GET", notes+"?cursor="+cursor, nil).problem(http.StatusBadRequest, "invalid-cursor")
 	ann.do("GET", notes+"?limit=100&cursor="+cursor+"&unknown=1", nil).want(http.StatusOK)
 	ann.do("GET", notes+"?q=&tag=", nil).want(http.StatusOK)
+}
+
+// Whoever reads the sources can make up a cursor: it pages through what its maker may see, and fails at nothing.
+func TestCursorsThatAreMadeUp(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	ann := w.person("Ann")
+	n := ann.writes("Plan", "")
+	for what, c := range map[string]struct {
+		rank    float32
+		at      int64
+		version int32
+	}{
+		"before all time": {at: math.MinInt64}, "after all time": {at: math.MaxInt64}, "long before": {at: -1e18}, "a moment before 1970": {at: -1}, "long after": {at: 9.2e18}, "the year 10,000": {at: 253402300800e6},
+		"a rank that is no number": {rank: float32(math.NaN())}, "an endless rank": {rank: float32(math.Inf(-1))}, "a version below": {version: -1},
+	} {
+		for _, list := range []struct{ path, name string }{
+			{notes + "?", "notes\x00" + w.workspace + "\x00" + ann.id + "\x00all\x00\x00"},
+			{notes + "?q=plan&", "notes\x00" + w.workspace + "\x00" + ann.id + "\x00all\x00\x00plan"},
+			{notes + "/" + n.Id + "/shares?", "shares\x00" + w.workspace + "\x00" + ann.id + "\x00" + n.Id},
+			{notes + "/" + n.Id + "/revisions?", "revisions\x00" + w.workspace + "\x00" + ann.id + "\x00" + n.Id},
+		} {
+			raw := binary.BigEndian.AppendUint32([]byte{1}, math.Float32bits(c.rank))
+			raw = binary.BigEndian.AppendUint64(raw, uint64(c.at))
+			raw = binary.BigEndian.AppendUint32(raw, uint32(c.version))
+			raw = append(raw, make([]byte, 16)...)
+			sum := sha256.Sum256(append([]byte(list.name+"\x00"), raw...))
+			a := ann.do("GET", list.path+"cursor="+base64.RawURLEncoding.EncodeToString(append(raw, sum[:8]...)), nil)
+			if a.problem(http.StatusBadRequest, "invalid-cursor"); t.Failed() {
+				t.Fatalf("%s of %s", what, list.path)
+			}
+		}
+	}
 }
 
 func TestConditions(t *testing.T) {

@@ -50,15 +50,27 @@ func (l list) cursor(p *note.Place) *string {
 
 func (l list) place(cursor string) (*note.Place, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	foreign := errs.Invalid("invalid-cursor", "This cursor does not belong to this list.").WithField("cursor")
 	if err != nil || len(raw) != cursorBody+cursorSum || raw[0] != cursorVersion || !bytes.Equal(raw[cursorBody:], l.sum(raw[:cursorBody])) {
-		return nil, errs.Invalid("invalid-cursor", "This cursor does not belong to this list.").WithField("cursor")
+		return nil, foreign
 	}
-	return &note.Place{
+	p := note.Place{
 		Rank:    math.Float32frombits(binary.BigEndian.Uint32(raw[1:])),
 		At:      time.UnixMicro(int64(binary.BigEndian.Uint64(raw[5:]))).UTC(), //nolint:gosec // as written
 		Version: int32(binary.BigEndian.Uint32(raw[13:])),                      //nolint:gosec // as written
 		ID:      uuid.UUID(raw[17:33]).String(),
-	}, nil
+	}
+	if !somewhere(p) {
+		return nil, foreign
+	}
+	return &p, nil
+}
+
+// somewhere reports whether a note could be at p: whoever makes a cursor up can write any bits, and a database can not read all of them.
+func somewhere(p note.Place) bool {
+	rank := !math.IsNaN(float64(p.Rank)) && !math.IsInf(float64(p.Rank), 0)
+	at := p.At.IsZero() || p.At.Unix() >= 0 && p.At.Year() < 10_000 // revisions stand in the order of their versions alone
+	return rank && at && p.Version >= 0
 }
 
 // sum has NUL between its parts, which none of them can hold.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -46,11 +47,14 @@ func (b binding) parse(cursor string) (person.Place, error) {
 		return person.Place{}, invalid
 	}
 	place := person.Place{SortKey: string(raw[header:]), ID: person.ID(uuid.UUID(raw[1+cursorSum : header]).String())}
-	if !bytes.Equal(raw[1:1+cursorSum], b.sum(place)) {
+	if !bytes.Equal(raw[1:1+cursorSum], b.sum(place)) || !text(place.SortKey) {
 		return person.Place{}, invalid
 	}
 	return place, nil
 }
+
+// text reports whether s could be in a database: whoever makes a cursor up can write any bytes.
+func text(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // sum has NUL between its parts, which none of them can hold.
 func (b binding) sum(p person.Place) []byte {

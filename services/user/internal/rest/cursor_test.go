@@ -49,3 +49,14 @@ func TestForgedCursorsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// The sum keeps out mistakes and not attackers: its recipe is known.
+func TestACursorMadeUpOfWhatIsNoTextIsRefused(t *testing.T) {
+	t.Parallel()
+	b := binding{workspace: "w1"}
+	for _, key := range []string{"\xff", "a\x00b", "\xed\xa0\x80"} {
+		if _, err := b.parse(b.cursor(person.Place{SortKey: key, ID: "0190a5b4-0000-7000-8000-00000000000a"})); errs.CodeOf(err) != "invalid-cursor" {
+			t.Errorf("%q: %v", key, err)
+		}
+	}
+}
