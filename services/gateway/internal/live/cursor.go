@@ -62,7 +62,11 @@ func ParseCursor(text string) (Cursor, error) {
 	if string(appendSum(body[:len(body):len(body)])) != string(b) {
 		return Cursor{}, ErrCursor
 	}
-	return parsePlaces(body[1:])
+	c, err := parsePlaces(body[1:])
+	if err != nil || c.String() != text { // a number can be written longer than it is
+		return Cursor{}, ErrCursor
+	}
+	return c, nil
 }
 
 func parsePlaces(b []byte) (Cursor, error) {
