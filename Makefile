@@ -25,6 +25,8 @@ ARCH ?=
 PUSH ?=
 # How `make images-load` hands an archive to the cluster
 IMAGE_LOAD ?= kind load image-archive
+# How long `make fuzz` looks at each parser
+FUZZTIME ?= 60s
 # What `make test-go` runs, and how
 PKG ?= ./...
 GOTEST ?= -race -timeout 20m
@@ -161,6 +163,11 @@ vet: need-go
 	@go vet ./...
 	@cd tools/images && go vet ./...
 	@cd test/load/peers && go vet ./...
+
+.PHONY: fuzz
+fuzz: need-go ## Look for input that a parser of outside bytes takes and should not, FUZZTIME=60s at each
+	@$(say) 'fuzzing'
+	@tools/fuzz $(FUZZTIME)
 
 .PHONY: bench
 bench: ready ## Measure a change's way to the other person's screen: BENCH='-rate 1000 -sockets 50', or other things: BENCH=rates

@@ -42,33 +42,3 @@ func TestClientFrames(t *testing.T) {
 		})
 	}
 }
-
-func FuzzParseClientFrame(f *testing.F) {
-	f.Add([]byte(`{"type":"auth","token":"t","since":"c"}`))
-	f.Add([]byte(`{"type":"auth","token":{}}`))
-	f.Add([]byte(`null`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := live.ParseClientFrame(b)
-		if (err == nil) == (got.Type == "") {
-			t.Errorf("%q: %+v, %v", b, got, err)
-		}
-		if err != nil && errs.KindOf(err) != errs.KindInvalid {
-			t.Errorf("%q: %v", b, err)
-		}
-	})
-}
-
-func FuzzParseCursor(f *testing.F) {
-	f.Add(live.Cursor{}.String())
-	f.Add(live.Cursor{{1, 2, 3, 4}, {1 << 40}}.String())
-	f.Add("AAAA")
-	f.Fuzz(func(t *testing.T, text string) {
-		c, err := live.ParseCursor(text)
-		if err != nil {
-			return
-		}
-		if again, err := live.ParseCursor(c.String()); err != nil || again != c {
-			t.Errorf("%q became %v, then %v, %v", text, c, again, err)
-		}
-	})
-}
