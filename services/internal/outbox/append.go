@@ -47,7 +47,11 @@ func (o *Outbox) Append(tx *gorm.DB, events ...event.Event) error {
 
 func (o *Outbox) insert(tx *gorm.DB, events []event.Event) (*rows, error) {
 	ctx := tx.Statement.Context
-	rows, err := o.rows(ctx, events)
+	traced := make([]event.Event, len(events))
+	for i, e := range events {
+		traced[i] = o.Traced(ctx, e)
+	}
+	rows, err := rowsOf(traced)
 	if err != nil {
 		return nil, err
 	}
@@ -62,12 +66,20 @@ func (o *Outbox) insert(tx *gorm.DB, events []event.Event) (*rows, error) {
 	return rows, nil
 }
 
-// AppendLast is Append for a transaction of pg.Exchange.
-func (o *Outbox) AppendLast(ctx context.Context, last *pg.Last, events ...event.Event) error {
+// Traced is e with the trace context of ctx. Append does so by itself; it is for those who append together what was done in several contexts.
+func (o *Outbox) Traced(ctx context.Context, e event.Event) event.Event {
+	carrier := propagation.MapCarrier{}
+	o.tel.Propagator.Inject(ctx, carrier)
+	e.TraceParent, e.TraceState = carrier["traceparent"], carrier["tracestate"]
+	return e
+}
+
+// AppendLast is Append for a transaction of pg.Exchange. Events must have been Traced.
+func (o *Outbox) AppendLast(last *pg.Last, events ...event.Event) error {
 	if len(events) == 0 {
 		return nil
 	}
-	rows, err := o.rows(ctx, events)
+	rows, err := rowsOf(events)
 	if err != nil {
 		return err
 	}
@@ -103,7 +115,7 @@ func (r *rows) place(found interface {
 	for found.Next() {
 		i := len(r.placed)
 		p := placed{Event: r.events[i]}
-		p.Lane, p.TraceParent, p.TraceState = int(r.lanes[i]), r.traceParents[i], r.traceStates[i]
+		p.Lane = int(r.lanes[i])
 		if err := found.Scan(&p.Position, &p.before); err != nil {
 			return err
 		}
@@ -112,9 +124,7 @@ func (r *rows) place(found interface {
 	return found.Err()
 }
 
-func (o *Outbox) rows(ctx context.Context, events []event.Event) (*rows, error) {
-	carrier := propagation.MapCarrier{}
-	o.tel.Propagator.Inject(ctx, carrier)
+func rowsOf(events []event.Event) (*rows, error) {
 	r := &rows{events: events}
 	for _, e := range events {
 		audience := strings.Join(e.Audience, ",")
@@ -128,8 +138,8 @@ func (o *Outbox) rows(ctx context.Context, events []event.Event) (*rows, error) 
 		r.keys = append(r.keys, e.Key)
 		r.times = append(r.times, e.Time)
 		r.audiences = append(r.audiences, audience)
-		r.traceParents = append(r.traceParents, carrier["traceparent"])
-		r.traceStates = append(r.traceStates, carrier["tracestate"])
+		r.traceParents = append(r.traceParents, e.TraceParent)
+		r.traceStates = append(r.traceStates, e.TraceState)
 		r.data = append(r.data, string(e.Data))
 	}
 	return r, nil

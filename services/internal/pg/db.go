@@ -173,6 +173,9 @@ func scanUTC(_ context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
+// Patience is how long a caller waits for a connection and its first answer; who queues in front of the pool waits no longer.
+func (db *DB) Patience() time.Duration { return db.cfg.AcquireTimeout }
+
 // Pool is the pool itself, for sessions with a life of their own (advisory locks) and for COPY. Nothing sets a workspace on its connections:
 // no tenant row is seen through them.
 func (db *DB) Pool() *pgxpool.Pool { return db.pool }

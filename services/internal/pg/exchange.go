@@ -25,6 +25,13 @@ func (f *First) Queue(statement string, args ...any) *pgx.QueuedQuery {
 	return f.batch.Queue(statement, args...)
 }
 
+// setExchange also keeps to one plan for each statement of an exchange. They go by keys; planning them anew each time, which PostgreSQL does for arrays that are shorter than it
+// guesses, costs more than running them.
+const setExchange = "select set_config('noteworks.workspace_id', $1, true), set_config('plan_cache_mode', 'force_generic_plan', true)"
+
+// In makes what is queued after it work for a workspace, or for another one than before.
+func (f *First) In(workspaceID string) { f.Queue(setExchange, workspaceID) }
+
 // Last is what a transaction of Exchange writes, sent together with its commit.
 type Last struct {
 	batch pgx.Batch
@@ -36,6 +43,9 @@ func (l *Last) Queue(statement string, args ...any) *pgx.QueuedQuery {
 	return l.batch.Queue(statement, args...)
 }
 
+// In is like First's.
+func (l *Last) In(workspaceID string) { l.Queue(setWorkspace, workspaceID) }
+
 // AfterCommit is like the package's.
 func (l *Last) AfterCommit(fn func()) { l.hooks.fns = append(l.hooks.fns, fn) }
 
@@ -45,10 +55,17 @@ func (db *DB) Exchange(ctx context.Context, workspaceID string, ask func(*First)
 	if err := checkWorkspace(workspaceID); err != nil {
 		return err
 	}
+	return db.ExchangeAcross(ctx, func(first *First) {
+		first.In(workspaceID)
+		ask(first)
+	}, decide)
+}
+
+// ExchangeAcross is Exchange for what is done in several workspaces: each statement works for the one that In named last, and none before that.
+func (db *DB) ExchangeAcross(ctx context.Context, ask func(*First), decide func(*Last) error) error {
 	return db.run(ctx, func(ctx context.Context) (*hooks, error) {
 		first := &First{}
 		first.batch.Queue("begin")
-		first.batch.Queue("select set_config('noteworks.workspace_id', $1, true)", workspaceID)
 		ask(first)
 		conn, err := db.ask(ctx, first)
 		if err != nil {

@@ -39,6 +39,12 @@ const (
 	classResources  = "53" // too many connections, disk full, out of memory
 )
 
+// codeUnavailable is for callers, as errs have them.
+const codeUnavailable = "database-unavailable"
+
+// IsAway tells whether err, which came from a transaction, says that the database cannot be reached: it is the same for everybody at this moment.
+func IsAway(err error) bool { return errs.CodeOf(err) == codeUnavailable }
+
 // IsUniqueViolation tells whether err says that the named constraint (or unique index) is violated.
 func IsUniqueViolation(err error, constraint string) bool {
 	var answer *pgconn.PgError
@@ -69,7 +75,7 @@ func meaning(ctx context.Context, err error) error {
 	case sqlState(err) == codeLockNotAvailable, retryable(err):
 		return errs.Unavailable("busy", "others are changing the same thing; try again").WithRetryAfter(retryAfter).WithCause(err)
 	case unavailable(err):
-		return errs.Unavailable("database-unavailable", "the data cannot be reached; try again").WithRetryAfter(retryAfter).WithCause(err)
+		return errs.Unavailable(codeUnavailable, "the data cannot be reached; try again").WithRetryAfter(retryAfter).WithCause(err)
 	}
 	return err
 }

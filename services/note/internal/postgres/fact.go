@@ -3,6 +3,7 @@ package postgres
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -85,7 +86,7 @@ func insert(tx *gorm.DB, actor note.Actor, n note.Note) (note.Sight, error) {
 func keep(last *pg.Last, workspace note.WorkspaceID, sight *note.Sight, fact note.Fact, more note.Usage) error {
 	switch f := fact.(type) {
 	case note.Changed:
-		keepChange(last, workspace, sight, f, more)
+		keepChanges(last, workspace, []edited{{sight, f}}, shardOf(sight.ID), more)
 	case note.Trashed, note.Restored:
 		keepTrash(last, sight, more)
 	case note.Destroyed:
@@ -106,41 +107,72 @@ func keep(last *pg.Last, workspace note.WorkspaceID, sight *note.Sight, fact not
 	return nil
 }
 
+// edited is a note after a change of its content.
+type edited struct {
+	sight *note.Sight
+	fact  note.Changed
+}
+
 // A part that is null stays as it is and is not sent. The revision is what the row then says. Counted only when there is something to count.
 const (
-	changeContent = `
-with n as (
-	update notes set title = coalesce($2, title), body = coalesce($3, body), tags = coalesce($4::jsonb, tags),
-		version = $5, updated_at = $6, updated_by = $7
-	where id = $1
-	returning workspace_id, id, version, title, body, tags, updated_by, updated_at
+	changeContents = `
+with i as (
+	select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::timestamptz[], $7::uuid[])
+		as i (id, title, body, tags, version, updated_at, updated_by)
+), n as (
+	update notes n set title = coalesce(i.title, n.title), body = coalesce(i.body, n.body), tags = coalesce(i.tags::jsonb, n.tags),
+		version = i.version, updated_at = i.updated_at, updated_by = i.updated_by
+	from i where n.id = i.id
+	returning n.workspace_id, n.id, n.version, n.title, n.body, n.tags, n.updated_by, n.updated_at
 )`
-	updateContent      = changeContent + intoRevisions
-	updateContentCount = changeContent + `, c as (update note_usage set bytes = bytes + $8 where shard = $9)` + intoRevisions
+	updateContents      = changeContents + intoRevisions
+	updateContentsCount = changeContents + `, c as (update note_usage set bytes = bytes + $8 where shard = $9)` + intoRevisions
 
 	intoRevisions = `
 insert into note_revisions (workspace_id, note_id, version, title, body, tags, author_id, created_at)
 select workspace_id, id, version, title, body, tags, updated_by, updated_at from n`
 )
 
-func keepChange(last *pg.Last, workspace note.WorkspaceID, sight *note.Sight, c note.Changed, more note.Usage) {
-	var tags *string
-	if c.Tags != nil {
-		text := jsonText(*c.Tags)
-		tags = &text
+// keepChanges queues changes of several notes of a workspace that are counted in the same shard; more is what they add to it together.
+func keepChanges(last *pg.Last, workspace note.WorkspaceID, changes []edited, shard int16, more note.Usage) {
+	var (
+		ids, by              []string
+		titles, bodies, tags []*string
+		versions             []int32
+		at                   []time.Time
+	)
+	for _, c := range changes {
+		ids = append(ids, string(c.sight.ID))
+		titles, bodies = append(titles, c.fact.Title), append(bodies, c.fact.Body)
+		tags = append(tags, c.tagsText())
+		versions, at, by = append(versions, c.sight.Version), append(at, c.sight.UpdatedAt), append(by, string(c.sight.UpdatedBy))
 	}
-	args := []any{sight.ID, c.Title, c.Body, tags, sight.Version, sight.UpdatedAt, sight.UpdatedBy}
+	args := []any{ids, titles, bodies, tags, versions, at, by}
 	if more.Bytes == 0 {
-		last.Queue(updateContent, args...)
+		last.Queue(updateContents, args...)
 	} else {
-		last.Queue(updateContentCount, append(args, more.Bytes, shardOf(sight.ID))...)
+		last.Queue(updateContentsCount, append(args, more.Bytes, shard)...)
 	}
-	if c.Tags == nil {
-		return
+	for _, c := range changes {
+		if c.fact.Tags != nil {
+			keepTags(last, workspace, c.sight.ID, *c.fact.Tags)
+		}
 	}
-	last.Queue(`delete from note_tags where note_id = $1`, sight.ID)
-	if len(*c.Tags) > 0 {
-		last.Queue(insertTags, tagArgs(workspace, sight.ID, *c.Tags)...)
+}
+
+// tagsText is the tags as jsonb, or nil if they stay.
+func (e edited) tagsText() *string {
+	if e.fact.Tags == nil {
+		return nil
+	}
+	text := jsonText(*e.fact.Tags)
+	return &text
+}
+
+func keepTags(last *pg.Last, workspace note.WorkspaceID, id note.ID, tags []string) {
+	last.Queue(`delete from note_tags where note_id = $1`, id)
+	if len(tags) > 0 {
+		last.Queue(insertTags, tagArgs(workspace, id, tags)...)
 	}
 }
 

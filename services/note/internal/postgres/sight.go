@@ -42,16 +42,27 @@ where n.id = $1 and a.person_id = $2`
 // lockSight also tells everyone's roles, and whether they are of the same moment as the row: the row is read again after waiting for its
 // lock, while all else is as it was when the statement began. And how many bytes more the workspace takes: what others are adding at this moment
 // is not in it, so that together they may come out above the limit by what is under way. One more lock for each change would be too much for that.
-const lockSight = `select ` + beforeBody + `n.body` + afterBody + `,
+const (
+	lockSight = lockedSight + notesOfOne + withLimits + `
+where n.id = $1 and a.person_id = $2
+for update of n`
+
+	// lockSights is lockSight for several notes at once, each with its viewer and its place in the two arrays, without those that somebody else has locked.
+	lockSights = lockedSight + `, i.at` + notesOfOne + withLimits + `
+	join unnest($1::uuid[], $2::uuid[]) with ordinality as i (id, person, at) on n.id = i.id and a.person_id = i.person
+for update of n skip locked`
+
+	withLimits = `
+	left join workspaces w on w.workspace_id = n.workspace_id`
+
+	lockedSight = `select ` + beforeBody + `n.body` + afterBody + `,
 	coalesce((select v.name from people v where v.workspace_id = n.workspace_id and v.id = a.person_id), ''),
 	(select string_agg(x.person_id || ' ' || x.role, ',') from note_access x where x.workspace_id = n.workspace_id and x.note_id = n.id),
 	n.access_version = (select m.access_version from notes m where m.workspace_id = n.workspace_id and m.id = n.id),
 	case when w.limit_bytes > 0 then
 		w.limit_bytes - (select coalesce(sum(c.bytes), 0)::bigint from note_usage c where c.workspace_id = w.workspace_id)
-	end` + notesOfOne + `
-	left join workspaces w on w.workspace_id = n.workspace_id
-where n.id = $1 and a.person_id = $2
-for update of n`
+	end`
+)
 
 func readSight(s scanner) (note.Sight, error) { return readSightAnd(s) }
 
@@ -84,9 +95,12 @@ type locked struct {
 	room note.Room
 }
 
-func readLocked(s scanner) (l locked, err error) {
+func readLocked(s scanner) (locked, error) { return readLockedAnd(s) }
+
+// readLockedAnd reads a locked sight and then more columns.
+func readLockedAnd(s scanner, more ...any) (l locked, err error) {
 	var audience, viewer string
-	l.Sight, err = readSightAnd(s, &viewer, &audience, &l.whole, &l.room.Bytes)
+	l.Sight, err = readSightAnd(s, append([]any{&viewer, &audience, &l.whole, &l.room.Bytes}, more...)...)
 	if err != nil {
 		return locked{}, err
 	}

@@ -7,6 +7,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -21,7 +22,9 @@ import (
 // Outbox takes events in the transaction of their facts.
 type Outbox interface {
 	Append(tx *gorm.DB, events ...event.Event) error
-	AppendLast(ctx context.Context, last *pg.Last, events ...event.Event) error
+	AppendLast(last *pg.Last, events ...event.Event) error
+	// Traced is e with the trace context of ctx, as AppendLast expects it.
+	Traced(ctx context.Context, e event.Event) event.Event
 	// Forget takes the last event of a workspace, and removes what those before it told.
 	Forget(tx *gorm.DB, last event.Event) error
 }
@@ -30,12 +33,15 @@ type Outbox interface {
 type Store struct {
 	db     *pg.DB
 	outbox Outbox
+	edits  *edits
 }
 
 var _ note.Store = (*Store)(nil)
 
 // New keeps notes in db and tells of them through outbox.
-func New(db *pg.DB, outbox Outbox) *Store { return &Store{db: db, outbox: outbox} }
+func New(db *pg.DB, outbox Outbox) *Store {
+	return &Store{db: db, outbox: outbox, edits: newEdits(db, outbox)}
+}
 
 // in is a transaction on behalf of actor, who sees nothing but their workspace.
 func (s *Store) in(ctx context.Context, actor note.Actor, fn func(tx *gorm.DB) error) error {
@@ -79,6 +85,18 @@ func (s *Store) Sight(ctx context.Context, actor note.Actor, id note.ID, want no
 func (s *Store) Update(ctx context.Context, actor note.Actor, id note.ID, want note.Act,
 	decide func(*note.Sight) (note.Fact, error),
 ) (note.Sight, error) {
+	if want == note.ToEdit {
+		sight, err := s.edits.do(ctx, actor, id, decide)
+		if !errors.Is(err, errAlone) {
+			return sight, err
+		}
+	}
+	return s.updateAlone(ctx, actor, id, want, decide)
+}
+
+func (s *Store) updateAlone(ctx context.Context, actor note.Actor, id note.ID, want note.Act,
+	decide func(*note.Sight) (note.Fact, error),
+) (note.Sight, error) {
 	var sight note.Sight
 	err := s.change(ctx, actor, id, want, func(got *locked, last *pg.Last) error {
 		fact, err := decide(&got.Sight)
@@ -113,7 +131,7 @@ func (s *Store) UpdateShare(ctx context.Context, actor note.Actor, id note.ID, w
 	return given, err
 }
 
-// change is a transaction of two round trips on the locked note: what is done most goes through here.
+// change is a transaction of two round trips on the locked note.
 func (s *Store) change(ctx context.Context, actor note.Actor, id note.ID, want note.Act, decide func(*locked, *pg.Last) error) error {
 	var (
 		got   locked
@@ -173,7 +191,7 @@ func (s *Store) keepAndTell(ctx context.Context, last *pg.Last, actor note.Actor
 	if err != nil {
 		return fmt.Errorf("event of %T: %w", fact, err)
 	}
-	return s.outbox.AppendLast(ctx, last, e)
+	return s.outbox.AppendLast(last, s.outbox.Traced(ctx, e))
 }
 
 // tell appends what happened. It comes last: after it the transaction holds its lane.

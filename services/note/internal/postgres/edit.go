@@ -1,0 +1,229 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"go.opentelemetry.io/otel/trace"
+
+	"noteworks.dev/services/internal/errs"
+	"noteworks.dev/services/internal/event"
+	"noteworks.dev/services/internal/groupcommit"
+	"noteworks.dev/services/internal/pg"
+	"noteworks.dev/services/note/internal/note"
+)
+
+const (
+	// mostEdits go into one transaction. From some thirty on a row costs what it costs.
+	mostEdits = 64
+	// mostEditBytes of bodies are written by one transaction, which holds them in memory.
+	mostEditBytes = 4 << 20
+)
+
+// errAlone says that an edit cannot be done together with others': it has to wait for somebody's lock, or is not to be done at all and has to be
+// told why. Done alone it is answered.
+var errAlone = errors.New("to be done alone")
+
+// edits are changes of content, which is what people do most. Those of one lane of the outbox go together into one transaction of two round trips, one transaction
+// after the other, so that no two wait for each other's lane; a note that somebody else has locked keeps nobody waiting.
+type edits struct {
+	db     *pg.DB
+	outbox Outbox
+	lanes  [event.Lanes]*groupcommit.Queue[*edit]
+}
+
+// edit is what one person wants of a note, and what came of it.
+type edit struct {
+	actor  note.Actor
+	id     note.ID
+	decide func(*note.Sight) (note.Fact, error)
+
+	got   *locked // nil: not there, not theirs, or somebody else's at this moment
+	event event.Event
+	err   error
+}
+
+type entry = groupcommit.Entry[*edit]
+
+func newEdits(db *pg.DB, outbox Outbox) *edits {
+	e := &edits{db: db, outbox: outbox}
+	for lane := range e.lanes {
+		e.lanes[lane] = groupcommit.New(groupcommit.Config{Most: mostEdits, Patience: db.Patience()},
+			func(one *edit) string { return string(one.actor.Workspace) + string(one.id) },
+			func(group []*entry) error { return e.run(group, int16(lane)) })
+	}
+	return e
+}
+
+// do is note.Store's Update for an edit, or errAlone.
+func (e *edits) do(ctx context.Context, actor note.Actor, id note.ID, decide func(*note.Sight) (note.Fact, error)) (note.Sight, error) {
+	one := &edit{actor: actor, id: id, decide: decide}
+	if err := e.lanes[event.LaneOf(string(id))].Do(ctx, one); err != nil {
+		return note.Sight{}, err
+	}
+	return one.got.Sight, nil
+}
+
+// run does a group in one transaction. If that fails for what is wrong with one of them, each is done alone; its error is the database's absence.
+func (e *edits) run(group []*entry, lane int16) error {
+	byWorkspace := inWorkspaces(group)
+	err := e.db.ExchangeAcross(carrier(group), func(first *pg.First) {
+		for _, some := range byWorkspace {
+			ask(first, some)
+		}
+	}, func(last *pg.Last) error {
+		return e.write(last, byWorkspace, lane)
+	})
+	for _, one := range group {
+		switch {
+		case err == nil:
+			one.Done(one.Value.err)
+		case errs.KindOf(err) == errs.KindUnavailable:
+			one.Done(err)
+		default:
+			one.Done(errAlone)
+		}
+	}
+	if pg.IsAway(err) {
+		return err
+	}
+	return nil
+}
+
+// inWorkspaces parts the group by workspace, in the order of their ids: who locks several counts does so in the same order as everybody.
+func inWorkspaces(group []*entry) [][]*entry {
+	slices.SortStableFunc(group, func(a, b *entry) int {
+		return strings.Compare(string(a.Value.actor.Workspace), string(b.Value.actor.Workspace))
+	})
+	var parts [][]*entry
+	for i, one := range group {
+		if i == 0 || one.Value.actor.Workspace != group[i-1].Value.actor.Workspace {
+			parts = append(parts, nil)
+		}
+		parts[len(parts)-1] = append(parts[len(parts)-1], one)
+	}
+	return parts
+}
+
+// carrier is the context of the group's transaction, which ends with nobody's. Its statements stand in the trace of one that is recorded, if any is, and the requests of
+// the others are linked with it.
+func carrier(group []*entry) context.Context {
+	first := group[0]
+	for _, one := range group {
+		if trace.SpanFromContext(one.Context).IsRecording() {
+			first = one
+			break
+		}
+	}
+	link := trace.LinkFromContext(first.Context)
+	for _, one := range group {
+		if one != first {
+			trace.SpanFromContext(one.Context).AddLink(link)
+		}
+	}
+	return context.WithoutCancel(first.Context)
+}
+
+// ask locks the notes of one workspace.
+func ask(first *pg.First, group []*entry) {
+	ids, people := make([]string, len(group)), make([]string, len(group))
+	for i, one := range group {
+		one.Value.got = nil
+		ids[i], people[i] = string(one.Value.id), string(one.Value.actor.Person)
+	}
+	first.In(string(group[0].Value.actor.Workspace))
+	first.Queue(lockSights, ids, people).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var at int
+			got, err := readLockedAnd(rows, &at)
+			if err != nil {
+				return err
+			}
+			group[at-1].Value.got = &got
+		}
+		return rows.Err()
+	})
+}
+
+// write decides upon each and queues what was decided: first all rows, then all events, since whoever holds a lane must not wait for a count.
+func (e *edits) write(last *pg.Last, byWorkspace [][]*entry, lane int16) error {
+	var bytes int
+	told := make([][]event.Event, len(byWorkspace))
+	for i, group := range byWorkspace {
+		var (
+			changes []edited
+			more    note.Usage
+		)
+		for _, one := range group {
+			change, adds := e.decided(one, bytes)
+			if change == nil {
+				continue
+			}
+			changes = append(changes, *change)
+			told[i] = append(told[i], one.Value.event)
+			more.Bytes += adds.Bytes
+			bytes += len(one.Value.got.Body)
+		}
+		if len(changes) > 0 {
+			workspace := group[0].Value.actor.Workspace
+			last.In(string(workspace))
+			keepChanges(last, workspace, changes, lane, more)
+		}
+	}
+	for i, events := range told {
+		if len(events) == 0 {
+			continue
+		}
+		if len(told) > 1 {
+			last.In(string(byWorkspace[i][0].Value.actor.Workspace))
+		}
+		if err := e.outbox.AppendLast(last, events...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decided is what is to be written for one, and what it adds to the workspace; nil if nothing. bytes is how much the group writes already.
+func (e *edits) decided(one *entry, bytes int) (*edited, note.Usage) {
+	v := one.Value
+	if v.err = one.Context.Err(); v.err != nil {
+		return nil, note.Usage{} // nobody waits for it
+	}
+	v.err = errAlone
+	if v.got == nil || !v.got.whole || bytes > mostEditBytes {
+		return nil, note.Usage{}
+	}
+	change, more, err := v.change()
+	if v.err = err; err != nil || change == nil {
+		return nil, note.Usage{}
+	}
+	ev, err := eventOf(v.actor, change.sight, change.fact)
+	if v.err = err; err != nil {
+		return nil, note.Usage{}
+	}
+	v.event = e.outbox.Traced(one.Context, ev)
+	return change, more
+}
+
+// change decides. A panic is the caller's, on whose own goroutine it will come again.
+func (v *edit) change() (change *edited, more note.Usage, err error) {
+	defer func() {
+		if recover() != nil {
+			change, err = nil, errAlone
+		}
+	}()
+	fact, err := v.decide(&v.got.Sight)
+	if err != nil || fact == nil {
+		return nil, note.Usage{}, err
+	}
+	changed, ok := fact.(note.Changed)
+	if !ok {
+		return nil, note.Usage{}, errAlone
+	}
+	more = v.got.Usage().Since(v.got.was)
+	return &edited{&v.got.Sight, changed}, more, v.got.room.Takes(more)
+}
