@@ -12,7 +12,7 @@ type Event struct {
 
 	ID, Type, Workspace string
 	Time                time.Time
-	// Audience is who may see the event, Everyone the whole workspace. With neither, no browser does.
+	// Audience is who may see the event, in the order of their ids and each once; Everyone the whole workspace. With neither, no browser does.
 	Audience []string
 	Everyone bool
 	// Data is the event's message in JSON, as browsers get it.

@@ -1,6 +1,9 @@
 package live
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // entry is one event that browsers may see, as the ring keeps it.
 type entry struct {
@@ -32,12 +35,8 @@ func (e *entry) sees(workspace, person string) bool {
 	if e.everyone {
 		return true
 	}
-	for _, p := range e.audience {
-		if p == person {
-			return true
-		}
-	}
-	return false
+	_, found := slices.BinarySearch(e.audience, person) // asked for each socket that comes back, of each event that it may have missed
+	return found
 }
 
 // ring holds the latest events, oldest first, within three bounds.

@@ -154,7 +154,7 @@ func (w *world) event(id, note string, audience ...string) *live.Event {
 	w.next[live.NoteStream][lane]++
 	return &live.Event{
 		Stream: live.NoteStream, Lane: lane, Position: w.next[live.NoteStream][lane], Outbox: w.next[live.NoteStream],
-		ID: id, Type: "note.v1.NoteChanged", Workspace: here, Time: w.time, Audience: audience, Note: note,
+		ID: id, Type: "note.v1.NoteChanged", Workspace: here, Time: w.time, Audience: slices.Sorted(slices.Values(audience)), Note: note,
 		Data: []byte(`{"noteId":"` + note + `"}`),
 	}
 }

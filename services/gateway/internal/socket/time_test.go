@@ -185,7 +185,7 @@ func TestWhatIsTakenBackIsNotWritten(t *testing.T) {
 		n := w.next.Add(1)
 		w.hub.Publish(&live.Event{
 			Stream: live.NoteStream, Position: n, Outbox: live.Place{n}, ID: "u", Type: "note.v1.NoteUnshared", Workspace: workspace,
-			Audience: []string{"bob", "ann"}, Note: "n", Withdrawn: live.Withdrawal{From: "bob"}, Time: time.Now(), Data: []byte(`{"noteId":"n"}`),
+			Audience: []string{"ann", "bob"}, Note: "n", Withdrawn: live.Withdrawal{From: "bob"}, Time: time.Now(), Data: []byte(`{"noteId":"n"}`),
 		})
 		w.happen(`{"secret":"later"}`, "ann")
 		var got []string

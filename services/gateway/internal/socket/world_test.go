@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -129,7 +130,7 @@ func (w *world) happen(data string, people ...string) int {
 	n := w.next.Add(1)
 	return w.hub.Publish(&live.Event{
 		Stream: live.NoteStream, Position: n, Outbox: live.Place{n},
-		ID: "e", Type: "note.v1.NoteChanged", Workspace: workspace, Audience: people, Note: "n", Time: time.Now(), Data: []byte(data),
+		ID: "e", Type: "note.v1.NoteChanged", Workspace: workspace, Audience: slices.Sorted(slices.Values(people)), Note: "n", Time: time.Now(), Data: []byte(data),
 	})
 }
 
