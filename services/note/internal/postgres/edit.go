@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"go.opentelemetry.io/otel/trace"
@@ -21,6 +22,8 @@ const (
 	mostEdits = 64
 	// mostEditBytes of bodies are written by one transaction, which holds them in memory.
 	mostEditBytes = 4 << 20
+	// editTimeout bounds a transaction. Its callers have left by then, or are told; a server that hangs must not keep the lane.
+	editTimeout = 5 * time.Second
 )
 
 // errAlone says that an edit cannot be done together with others': it has to wait for somebody's lock, or is not to be done at all and has to be
@@ -67,10 +70,13 @@ func (e *edits) do(ctx context.Context, actor note.Actor, id note.ID, decide fun
 	return one.got.Sight, nil
 }
 
-// run does a group in one transaction. If that fails for what is wrong with one of them, each is done alone; its error is the database's absence.
+// run does a group in one transaction. If that fails for what is wrong with one of them, each is done alone, but not if it may have been committed. Its error is
+// the database's absence.
 func (e *edits) run(group []*entry, lane int16) error {
 	byWorkspace := inWorkspaces(group)
-	err := e.db.ExchangeAcross(carrier(group), func(first *pg.First) {
+	ctx, cancel := context.WithTimeout(carrier(group), editTimeout)
+	defer cancel()
+	err := e.db.ExchangeAcross(ctx, func(first *pg.First) {
 		for _, some := range byWorkspace {
 			ask(first, some)
 		}
@@ -81,10 +87,10 @@ func (e *edits) run(group []*entry, lane int16) error {
 		switch {
 		case err == nil:
 			one.Done(one.Value.err)
-		case errs.KindOf(err) == errs.KindUnavailable:
-			one.Done(err)
-		default:
+		case errs.KindOf(err) == errs.KindInternal:
 			one.Done(errAlone)
+		default:
+			one.Done(err)
 		}
 	}
 	if pg.IsAway(err) {
