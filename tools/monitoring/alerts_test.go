@@ -16,10 +16,18 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// alerts are the rules of the chart, as Prometheus itself reads them.
+// alerts are the rules of a stack and of the operator, as Prometheus itself reads them.
 func alerts(t *testing.T, args ...string) map[string]rulefmt.Rule {
 	t.Helper()
-	spec, err := yaml.Marshal(one(t, render(t, args...), "PrometheusRule", "-alerts")["spec"])
+	all := map[string]rulefmt.Rule{}
+	collect(t, all, render(t, args...))
+	collect(t, all, renderChart(t, "noteworks-operator"))
+	return all
+}
+
+func collect(t *testing.T, all map[string]rulefmt.Rule, objects []map[string]any) {
+	t.Helper()
+	spec, err := yaml.Marshal(one(t, objects, "PrometheusRule", "-alerts")["spec"])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +38,6 @@ func alerts(t *testing.T, args ...string) map[string]rulefmt.Rule {
 	if groups == nil {
 		t.FailNow()
 	}
-	all := map[string]rulefmt.Rule{}
 	for _, g := range groups.Groups {
 		for _, r := range g.Rules {
 			if _, twice := all[r.Alert]; twice {
@@ -39,7 +46,6 @@ func alerts(t *testing.T, args ...string) map[string]rulefmt.Rule {
 			all[r.Alert] = r
 		}
 	}
-	return all
 }
 
 func TestAlertsAskForWhatIsThereAndSayWhatToDo(t *testing.T) {

@@ -116,6 +116,16 @@ func scenes() map[string]scene {
 			fires: `noteworks_live_events_gaps_total{S,job="gateway",pod="g"} 0+1x30`,
 			calm:  `noteworks_live_events_gaps_total{S,job="gateway",pod="g"} 0x20 1x9`,
 		},
+		"NoteworksReconcileFails": {
+			fires: `controller_runtime_reconcile_errors_total{S,job="noteworks-operator",pod="o",controller="noteworkspace"} 0+2x30`,
+			calm:  `controller_runtime_reconcile_errors_total{S,job="noteworks-operator",pod="o",controller="noteworkspace"} 0x20 5x9`,
+		},
+		"NoteworksWorkspacesNotReady": {
+			fires: `noteworks_operator_workspaces{S,job="noteworks-operator",pod="o",isolation="Shared",ready="False",reason="HostTaken"} 1x30`,
+			calm: `
+				noteworks_operator_workspaces{S,job="noteworks-operator",pod="o",isolation="Shared",ready="False",reason="HostTaken"} 0x20 1x5 0x4
+				noteworks_operator_workspaces{S,job="noteworks-operator",pod="o",isolation="Shared",ready="False",reason="Suspended"} 3x30`,
+		},
 		"NoteworksSpansRefused": {
 			fires: `otelcol_receiver_refused_spans_total{S,job="jaeger",pod="j",receiver="otlp",transport="http"} 0+50x30`,
 			calm:  `otelcol_receiver_refused_spans_total{S,job="jaeger",pod="j",receiver="otlp",transport="http"} 0x25 50x4`,

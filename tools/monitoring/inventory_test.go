@@ -15,7 +15,8 @@ type metric struct {
 
 var line = regexp.MustCompile("^\\| `([a-z0-9_]+)` \\| ([a-z]+) \\| ([a-z0-9_ ]*) \\|")
 
-// inventory is what may be asked for: what the services expose, what every Go program does, and what we ask of Jaeger (as 2.13.0 exposes it).
+// inventory is what may be asked for: what the services expose, what every Go program does, and what we ask of Jaeger (as 2.13.0
+// exposes it) and of the operator.
 func inventory(t *testing.T) map[string]metric {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/metrics.md")
@@ -28,6 +29,9 @@ func inventory(t *testing.T) map[string]metric {
 		"process_resident_memory_bytes":         {kind: "gauge"},
 		"otelcol_receiver_accepted_spans_total": {"counter", []string{"receiver", "transport"}},
 		"otelcol_receiver_refused_spans_total":  {"counter", []string{"receiver", "transport"}},
+
+		"controller_runtime_reconcile_errors_total": {"counter", []string{"controller"}},
+		"noteworks_operator_workspaces":             {"gauge", []string{"isolation", "ready", "reason"}},
 	}
 	for row := range strings.Lines(string(text)) {
 		m := line.FindStringSubmatch(row)

@@ -13,7 +13,12 @@ import (
 // render is what `helm template` makes of the umbrella chart with all of monitoring on.
 func render(t *testing.T, args ...string) []map[string]any {
 	t.Helper()
-	all := append([]string{"template", "noteworks", "../../charts/noteworks", "--namespace", "team",
+	return renderChart(t, "noteworks", args...)
+}
+
+func renderChart(t *testing.T, chart string, args ...string) []map[string]any {
+	t.Helper()
+	all := append([]string{"template", "noteworks", "../../charts/" + chart, "--namespace", "team",
 		"--set", "global.monitoring.serviceMonitor=true,global.monitoring.prometheusRules=true,global.monitoring.grafanaDashboard=true"}, args...)
 	cmd := exec.Command("../../.tools/bin/helm", all...)
 	var stderr bytes.Buffer
