@@ -6,6 +6,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -133,7 +134,8 @@ func (c *Client) Logout(ctx context.Context) error {
 // Create writes a note.
 func (c *Client) Create(ctx context.Context, title, body string) (Note, error) {
 	var n Note
-	_, err := c.Do(ctx, http.MethodPost, "/api/v1/notes", nil, map[string]any{"title": title, "body": body, "tags": []string{}}, &n)
+	once := http.Header{"Idempotency-Key": {rand.Text()}} // with it net/http, too, asks again when the connection it had kept was being closed
+	_, err := c.Do(ctx, http.MethodPost, "/api/v1/notes", once, map[string]any{"title": title, "body": body, "tags": []string{}}, &n)
 	return n, err
 }
 
