@@ -267,10 +267,10 @@ var loopback = func() *http.Transport { //nolint:gochecknoglobals // connections
 
 // leaks is what no answer may tell: our insides, in the words of Go, of its libraries and of SQL.
 var leaks = regexp.MustCompile(`(?i)goroutine \d|panic|\.go:\d|runtime error|sqlstate|pgx|postgres|gorm|relation "|\bselect\b.+\bfrom\b|insert into|` +
-	`rest\.[A-Z]|json:|strconv|reflect|\bgin\b|unmarshal|oapi|nil pointer|/work/|/home/|/root/|127\.0\.0\.1|jwt|ed25519`)
+	`rest\.[A-Z]|json:|strconv|reflect|\bgin\b|unmarshal|oapi|nil pointer|/home/|/root/|127\.0\.0\.1|jwt|ed25519`)
 
 // insides is the same for callers of ours, who may know what the messages are written in.
-var insides = regexp.MustCompile(`(?i)goroutine \d|panic|\.go:\d|runtime error|sqlstate|pgx|postgres|gorm|relation "|insert into|nil pointer|/work/|/home/|/root/`)
+var insides = regexp.MustCompile(`(?i)goroutine \d|panic|\.go:\d|runtime error|sqlstate|pgx|postgres|gorm|relation "|insert into|nil pointer|/home/|/root/`)
 
 // requireRefusal wants a problem with one of the statuses, and with nothing in it that is not the caller's business.
 func (a *attacked) requireRefusal(what string, got answered, statuses ...int) (code string) {
