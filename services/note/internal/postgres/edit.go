@@ -158,6 +158,11 @@ func ask(first *pg.First, group []*entry) {
 func (e *edits) write(last *pg.Last, byWorkspace [][]*entry, lane int16) error {
 	var bytes int
 	told := make([][]event.Event, len(byWorkspace))
+	workIn := func(group []*entry) {
+		if len(byWorkspace) > 1 { // of one alone the first round trip has said it
+			last.In(string(group[0].Value.actor.Workspace))
+		}
+	}
 	for i, group := range byWorkspace {
 		var (
 			changes []edited
@@ -174,18 +179,15 @@ func (e *edits) write(last *pg.Last, byWorkspace [][]*entry, lane int16) error {
 			bytes += len(one.Value.got.Body)
 		}
 		if len(changes) > 0 {
-			workspace := group[0].Value.actor.Workspace
-			last.In(string(workspace))
-			keepChanges(last, workspace, changes, lane, more)
+			workIn(group)
+			keepChanges(last, group[0].Value.actor.Workspace, changes, lane, more)
 		}
 	}
 	for i, events := range told {
 		if len(events) == 0 {
 			continue
 		}
-		if len(told) > 1 {
-			last.In(string(byWorkspace[i][0].Value.actor.Workspace))
-		}
+		workIn(byWorkspace[i])
 		if err := e.outbox.AppendLast(last, events...); err != nil {
 			return err
 		}
