@@ -120,7 +120,7 @@ func (r *Reader) consumer(ctx context.Context, stream jetstream.Stream) (jetstre
 	}
 	have, err := stream.Consumer(ctx, r.cfg.Consumer)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return stream.CreateOrUpdateConsumer(ctx, cfg)
+		return created(ctx, stream, cfg)
 	}
 	if err != nil {
 		return nil, err
@@ -145,23 +145,37 @@ func (r *Reader) anew(ctx context.Context, stream jetstream.Stream, cfg jetstrea
 	if err := stream.DeleteConsumer(ctx, r.cfg.Consumer); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return nil, err
 	}
+	return created(ctx, stream, cfg)
+}
+
+// created tries twice: under NATS 2.15, what a deleted consumer of the name was still writing takes the new one's file away, once in some
+// thousand times.
+func created(ctx context.Context, stream jetstream.Stream, cfg jetstream.ConsumerConfig) (jetstream.Consumer, error) {
+	consumer, err := stream.CreateOrUpdateConsumer(ctx, cfg)
+	if !notCreated(err) {
+		return consumer, err
+	}
 	return stream.CreateOrUpdateConsumer(ctx, cfg)
+}
+
+// errCodeConsumerCreate is the answer to a change of what can not change, and when the server can not write: JSConsumerCreateErrF of its errors.json.
+const errCodeConsumerCreate jetstream.ErrorCode = 10012
+
+func notCreated(err error) bool {
+	refused, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && refused.ErrorCode == errCodeConsumerCreate
 }
 
 // corrected makes a consumer that was changed by hand in a way that can not be changed back anew, from the beginning.
 func (r *Reader) corrected(ctx context.Context, stream jetstream.Stream, cfg jetstream.ConsumerConfig) (jetstream.Consumer, error) {
 	consumer, err := stream.CreateOrUpdateConsumer(ctx, cfg)
-	var refused *jetstream.APIError
-	if !errors.As(err, &refused) || refused.ErrorCode != errCodeConsumerCreate {
+	if !notCreated(err) {
 		return consumer, err
 	}
-	r.bus.log.WarnContext(ctx, "consumer can not be corrected and starts over", slog.String("consumer", r.cfg.Consumer), slog.String("reason", refused.Description))
+	r.bus.log.WarnContext(ctx, "consumer can not be corrected and starts over", slog.String("consumer", r.cfg.Consumer), slog.Any("reason", err))
 	cfg.DeliverPolicy, cfg.OptStartSeq, cfg.OptStartTime = jetstream.DeliverAllPolicy, 0, nil
 	return r.anew(ctx, stream, cfg)
 }
-
-// errCodeConsumerCreate is what the server answers to a change of what can not change, JSConsumerCreateErrF of its errors.json.
-const errCodeConsumerCreate jetstream.ErrorCode = 10012
 
 // startsOver reports whether the consumer's place means nothing any more, and then forgets the mark, too.
 func (r *Reader) startsOver(ctx context.Context, stream jetstream.Stream, info *jetstream.ConsumerInfo) (bool, error) {
