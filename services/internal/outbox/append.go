@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,19 +75,49 @@ func (o *Outbox) Traced(ctx context.Context, e event.Event) event.Event {
 	return e
 }
 
-// AppendLast is Append for a transaction of pg.Exchange. Events must have been Traced.
+// AppendLast is Append for a transaction of pg.Exchange, or of ExchangeAcross: then events of a workspace stand together, and what is queued
+// after them works for the last one's. Events must have been Traced.
 func (o *Outbox) AppendLast(last *pg.Last, events ...event.Event) error {
-	if len(events) == 0 {
-		return nil
+	parts := byWorkspace(events)
+	if len(parts) > 1 {
+		last.Queue(lockSQL, int32(laneClass), lanesOf(events))
 	}
-	rows, err := rowsOf(events)
-	if err != nil {
-		return err
+	for _, part := range parts {
+		rows, err := rowsOf(part)
+		if err != nil {
+			return err
+		}
+		if len(parts) > 1 {
+			last.In(part[0].WorkspaceID)
+		}
+		last.Queue(appendSQL, rows.args()...).Query(func(found pgx.Rows) error { return rows.place(found) })
+		last.AfterCommit(func() { o.handOver(rows.placed) })
 	}
-	last.Queue(appendSQL, rows.args()...).Query(func(found pgx.Rows) error { return rows.place(found) })
-	last.AfterCommit(func() { o.handOver(rows.placed) })
 	return nil
 }
+
+func byWorkspace(events []event.Event) (parts [][]event.Event) {
+	for i, e := range events {
+		if i == 0 || e.WorkspaceID != events[i-1].WorkspaceID {
+			parts = append(parts, nil)
+		}
+		parts[len(parts)-1] = append(parts[len(parts)-1], e)
+	}
+	return parts
+}
+
+// lanesOf is each lane of the events, once, in ascending order: two writers of the same lanes do not deadlock.
+func lanesOf(events []event.Event) []int16 {
+	var lanes []int16
+	for _, e := range events {
+		lanes = append(lanes, int16(event.LaneOf(e.Key)))
+	}
+	slices.Sort(lanes)
+	return slices.Compact(lanes)
+}
+
+// lockSQL takes lanes in the order given.
+const lockSQL = "select pg_advisory_xact_lock($1, lane) from unnest($2::smallint[]) lane"
 
 // appendSQL locks and inserts in one round trip; the comment in the function says why they are statements of their own in it.
 const appendSQL = "select place, before from outbox_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"noteworks.dev/services/internal/event"
 	"noteworks.dev/services/internal/lifecycletest"
 	"noteworks.dev/services/internal/outbox"
+	"noteworks.dev/services/internal/pg"
 	"noteworks.dev/services/internal/telemetry"
 )
 
@@ -96,6 +98,55 @@ func TestSeveralEventsOfOneTransactionKeepTheirOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.requireOnce(t)
+}
+
+// One has the first lane in the first workspace and the last in the second, the other the other way round: whoever took lanes in the order of their events would
+// wait for the other's.
+func TestTransactionsOfSeveralWorkspacesDoNotWaitForEachOthersLanes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var (
+		writing sync.WaitGroup
+		tries   atomic.Int32
+	)
+	for name, lanes := range map[string][2]int{"rising": {0, event.Lanes - 1}, "falling": {event.Lanes - 1, 0}} {
+		o := w.relay(t)
+		one, other := keyIn(lanes[0], name), keyIn(lanes[1], name)
+		writing.Go(func() {
+			for range 200 {
+				here, there := newEvent(t, one, "here"), newEvent(t, other, "there")
+				there.WorkspaceID = elsewhere
+				err := w.DB.ExchangeAcross(t.Context(),
+					func(first *pg.First) { first.In(workspace) },
+					func(last *pg.Last) error {
+						tries.Add(1)
+						return o.AppendLast(last, o.Traced(t.Context(), here), o.Traced(t.Context(), there))
+					})
+				if err != nil {
+					t.Errorf("append: %v", err)
+					return
+				}
+				w.remember(here, there)
+			}
+		})
+	}
+	writing.Wait()
+	if n := tries.Load(); n != 400 { // a transaction that deadlocks is tried again
+		t.Errorf("%d tries for 400 transactions", n)
+	}
+	if rows := w.Count(t, "select count(*) from outbox where workspace_id = $1", elsewhere); rows != 400 {
+		t.Errorf("%d rows of the other workspace", rows)
+	}
+	w.requireOnce(t)
+}
+
+// keyIn is a key, beginning with name, whose events are in the lane.
+func keyIn(lane int, name string) string {
+	for i := 0; ; i++ {
+		if key := fmt.Sprint(name, i); event.LaneOf(key) == lane {
+			return key
+		}
+	}
 }
 
 // What a replica commits is handed to its own relay only; what another one committed in between comes first all the same.

@@ -90,9 +90,16 @@ func (w *world) write(t *testing.T, o *outbox.Outbox, key string, n int) {
 			t.Errorf("write: %v", err)
 			return
 		}
-		w.mu.Lock()
-		w.committed[key] = append(w.committed[key], e.ID)
-		w.mu.Unlock()
+		w.remember(e)
+	}
+}
+
+// remember that events are committed.
+func (w *world) remember(events ...event.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range events {
+		w.committed[e.Key] = append(w.committed[e.Key], e.ID)
 	}
 }
 

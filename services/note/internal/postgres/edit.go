@@ -22,7 +22,7 @@ const (
 	mostEdits = 64
 	// mostEditBytes of bodies are written by one transaction, which holds them in memory.
 	mostEditBytes = 4 << 20
-	// editTimeout bounds a transaction. Its callers have left by then, or are told; a server that hangs must not keep the lane.
+	// editTimeout bounds a transaction. Its callers have left by then, or are told; a server that hangs must not keep the line.
 	editTimeout = 5 * time.Second
 )
 
@@ -30,12 +30,12 @@ const (
 // told why. Done alone it is answered.
 var errAlone = errors.New("to be done alone")
 
-// edits are changes of content, which is what people do most. Those of one lane of the outbox go together into one transaction of two round trips, one transaction
-// after the other, so that no two wait for each other's lane; a note that somebody else has locked keeps nobody waiting.
+// edits are changes of content, which is what people do most. Those that come together go together into one transaction of two round trips, one transaction
+// after the other, so that no two wait for each other's lane of the outbox; a note that somebody else has locked keeps nobody waiting.
 type edits struct {
-	db     *pg.DB
 	outbox Outbox
-	lanes  [event.Lanes]*groupcommit.Queue[*edit]
+	db     *pg.DB
+	line   *groupcommit.Queue[*edit]
 }
 
 // edit is what one person wants of a note, and what came of it.
@@ -44,27 +44,23 @@ type edit struct {
 	id     note.ID
 	decide func(*note.Sight) (note.Fact, error)
 
-	got   *locked // nil: not there, not theirs, or somebody else's at this moment
-	event event.Event
-	err   error
+	got *locked // nil: not there, not theirs, or somebody else's at this moment
+	err error
 }
 
 type entry = groupcommit.Entry[*edit]
 
 func newEdits(db *pg.DB, outbox Outbox) *edits {
 	e := &edits{db: db, outbox: outbox}
-	for lane := range e.lanes {
-		e.lanes[lane] = groupcommit.New(groupcommit.Config{Most: mostEdits, Patience: db.Patience()},
-			func(one *edit) string { return string(one.actor.Workspace) + string(one.id) },
-			func(group []*entry) error { return e.run(group, int16(lane)) })
-	}
+	e.line = groupcommit.New(groupcommit.Config{Most: mostEdits, Patience: db.Patience()},
+		func(one *edit) string { return string(one.actor.Workspace) + string(one.id) }, e.run)
 	return e
 }
 
 // do is note.Store's Update for an edit, or errAlone.
 func (e *edits) do(ctx context.Context, actor note.Actor, id note.ID, decide func(*note.Sight) (note.Fact, error)) (note.Sight, error) {
 	one := &edit{actor: actor, id: id, decide: decide}
-	if err := e.lanes[event.LaneOf(string(id))].Do(ctx, one); err != nil {
+	if err := e.line.Do(ctx, one); err != nil {
 		return note.Sight{}, err
 	}
 	return one.got.Sight, nil
@@ -72,7 +68,7 @@ func (e *edits) do(ctx context.Context, actor note.Actor, id note.ID, decide fun
 
 // run does a group in one transaction. If that fails for what is wrong with one of them, each is done alone, but not if it may have been committed. Its error is
 // the database's absence.
-func (e *edits) run(group []*entry, lane int16) error {
+func (e *edits) run(group []*entry) error {
 	byWorkspace := inWorkspaces(group)
 	ctx, cancel := context.WithTimeout(carrier(group), editTimeout)
 	defer cancel()
@@ -81,7 +77,7 @@ func (e *edits) run(group []*entry, lane int16) error {
 			ask(first, some)
 		}
 	}, func(last *pg.Last) error {
-		return e.write(last, byWorkspace, lane)
+		return e.write(last, byWorkspace)
 	})
 	for _, one := range group {
 		switch {
@@ -155,48 +151,44 @@ func ask(first *pg.First, group []*entry) {
 }
 
 // write decides upon each and queues what was decided: first all rows, then all events, since whoever holds a lane must not wait for a count.
-func (e *edits) write(last *pg.Last, byWorkspace [][]*entry, lane int16) error {
-	var bytes int
-	told := make([][]event.Event, len(byWorkspace))
-	workIn := func(group []*entry) {
-		if len(byWorkspace) > 1 { // of one alone the first round trip has said it
-			last.In(string(group[0].Value.actor.Workspace))
-		}
-	}
-	for i, group := range byWorkspace {
+func (e *edits) write(last *pg.Last, byWorkspace [][]*entry) error {
+	var (
+		told  []event.Event
+		bytes int
+	)
+	for _, group := range byWorkspace {
 		var (
 			changes []edited
 			more    note.Usage
 		)
 		for _, one := range group {
-			change, adds := e.decided(one, bytes)
+			change, adds := decided(one, bytes)
 			if change == nil {
 				continue
 			}
+			ev, err := eventOf(one.Value.actor, change.sight, change.fact)
+			if err != nil {
+				one.Value.err = err
+				continue
+			}
+			told = append(told, e.outbox.Traced(one.Context, ev))
 			changes = append(changes, *change)
-			told[i] = append(told[i], one.Value.event)
 			more.Bytes += adds.Bytes
-			bytes += len(one.Value.got.Body)
+			bytes += len(change.sight.Body)
 		}
-		if len(changes) > 0 {
-			workIn(group)
-			keepChanges(last, group[0].Value.actor.Workspace, changes, lane, more)
-		}
-	}
-	for i, events := range told {
-		if len(events) == 0 {
+		if len(changes) == 0 {
 			continue
 		}
-		workIn(byWorkspace[i])
-		if err := e.outbox.AppendLast(last, events...); err != nil {
-			return err
+		if len(byWorkspace) > 1 { // of one alone the first round trip has said it
+			last.In(string(group[0].Value.actor.Workspace))
 		}
+		keepChanges(last, group[0].Value.actor.Workspace, changes, more)
 	}
-	return nil
+	return e.outbox.AppendLast(last, told...)
 }
 
 // decided is what is to be written for one, and what it adds to the workspace; nil if nothing. bytes is how much the group writes already.
-func (e *edits) decided(one *entry, bytes int) (*edited, note.Usage) {
+func decided(one *entry, bytes int) (*edited, note.Usage) {
 	v := one.Value
 	if v.err = one.Context.Err(); v.err != nil {
 		return nil, note.Usage{} // nobody waits for it
@@ -209,11 +201,6 @@ func (e *edits) decided(one *entry, bytes int) (*edited, note.Usage) {
 	if v.err = err; err != nil || change == nil {
 		return nil, note.Usage{}
 	}
-	ev, err := eventOf(v.actor, change.sight, change.fact)
-	if v.err = err; err != nil {
-		return nil, note.Usage{}
-	}
-	v.event = e.outbox.Traced(one.Context, ev)
 	return change, more
 }
 

@@ -86,7 +86,7 @@ func insert(tx *gorm.DB, actor note.Actor, n note.Note) (note.Sight, error) {
 func keep(last *pg.Last, workspace note.WorkspaceID, sight *note.Sight, fact note.Fact, more note.Usage) error {
 	switch f := fact.(type) {
 	case note.Changed:
-		keepChanges(last, workspace, []edited{{sight, f}}, shardOf(sight.ID), more)
+		keepChanges(last, workspace, []edited{{sight, f}}, more)
 	case note.Trashed, note.Restored:
 		keepTrash(last, sight, more)
 	case note.Destroyed:
@@ -133,8 +133,8 @@ insert into note_revisions (workspace_id, note_id, version, title, body, tags, a
 select workspace_id, id, version, title, body, tags, updated_by, updated_at from n`
 )
 
-// keepChanges queues changes of several notes of a workspace that are counted in the same shard; more is what they add to it together.
-func keepChanges(last *pg.Last, workspace note.WorkspaceID, changes []edited, shard int16, more note.Usage) {
+// keepChanges queues changes of several notes of a workspace; more is what they add to it together. It is counted where the first is.
+func keepChanges(last *pg.Last, workspace note.WorkspaceID, changes []edited, more note.Usage) {
 	var (
 		ids, by              []string
 		titles, bodies, tags []*string
@@ -151,7 +151,7 @@ func keepChanges(last *pg.Last, workspace note.WorkspaceID, changes []edited, sh
 	if more.Bytes == 0 {
 		last.Queue(updateContents, args...)
 	} else {
-		last.Queue(updateContentsCount, append(args, more.Bytes, shard)...)
+		last.Queue(updateContentsCount, append(args, more.Bytes, shardOf(changes[0].sight.ID))...)
 	}
 	for _, c := range changes {
 		if c.fact.Tags != nil {

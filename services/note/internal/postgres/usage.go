@@ -21,7 +21,8 @@ func readRoom(s scanner) (r note.Room, err error) {
 	return r, err
 }
 
-// shardOf is where a note is counted. Its writers serialise on the lane of the same number, and so meet nobody new there.
+// shardOf is where a note is counted; edits that go together are, where the first of them is. Who counts is about to take the lane of the same number, and meets
+// few there that would not have been met anyway.
 func shardOf(id note.ID) int16 { return int16(event.LaneOf(string(id))) }
 
 // Usage is what a workspace holds, as counted.
