@@ -24,6 +24,7 @@ import (
 
 	"noteworks.dev/services/internal/breaker"
 	"noteworks.dev/services/internal/errs"
+	"noteworks.dev/services/internal/loopback"
 	"noteworks.dev/services/internal/telemetry"
 )
 
@@ -90,7 +91,7 @@ func New(name, base string, tel *telemetry.Telemetry, opts ...Option) (*Transpor
 
 func inner(u *url.URL) *http.Transport {
 	t := &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext,
+		DialContext:           loopback.Dial(&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}),
 		MaxIdleConnsPerHost:   maxIdlePerAddr,
 		IdleConnTimeout:       idleTimeout,
 		TLSHandshakeTimeout:   2 * dialTimeout,

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"noteworks.dev/services/internal/loopback"
 	"noteworks.dev/services/internal/telemetry"
 )
 
@@ -108,12 +109,21 @@ func (s *Server) Start(ctx context.Context) error {
 		return fmt.Errorf("%s cannot listen on %s: %w", s.name, s.addr, err)
 	}
 	s.state, s.bound, s.served = running, ln.Addr(), make(chan struct{})
-	go s.serve(ln)
+	go s.serve(ln, loopback.Listen(ln))
 	return nil
 }
 
-func (s *Server) serve(ln net.Listener) {
+// serve serves all until the end.
+func (s *Server) serve(all ...net.Listener) {
 	defer close(s.served)
+	var serving sync.WaitGroup
+	for _, ln := range all {
+		serving.Go(func() { s.serveOne(ln) })
+	}
+	serving.Wait()
+}
+
+func (s *Server) serveOne(ln net.Listener) {
 	if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		s.tel.Log.Error("server ended by itself", slog.String("server", s.name), telemetry.Err(err))
 	}
