@@ -67,9 +67,21 @@ func (p *peer) open(w http.ResponseWriter, r *http.Request) error {
 func (p *peer) serve() {
 	defer p.server.running.Done()
 	defer p.server.remove(p)
-	p.ws.ReadLoop()
+	p.read()
 	p.server.hub.Leave(p.client)
 	p.wire.end()
+}
+
+// read hands what arrives to handler until nothing does any more. gws panics at a frame whose length has the highest bit set, which it takes for a
+// length below zero; whoever sends one ends their own socket.
+func (p *peer) read() {
+	defer func() {
+		if cause := recover(); cause != nil {
+			p.server.log.Warn("a frame that cannot be read", telemetry.Err(fmt.Errorf("%v\n%s", cause, debug.Stack())))
+			p.end(live.CodeMalformedFrame)
+		}
+	}()
+	p.ws.ReadLoop()
 }
 
 // flush writes what is queued. At most one runs for a peer: the queue wakes nobody while one does.
