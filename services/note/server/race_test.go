@@ -176,6 +176,32 @@ func TestWhoIsUnsharedMeanwhileIsNotTold(t *testing.T) {
 	}
 }
 
+// What Pin does.
+const pin = `update note_access set pinned = true where note_id = $1 and person_id = $2`
+
+func TestWhoPinsAndArchivesAtOnceHasDoneBoth(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	ann := w.person("Ann")
+	n := ann.writes("Plan", "")
+	w.holding(n, pin, []any{n.Id, ann.id}, func() answer { return ann.do("PUT", notes+"/"+n.Id+"/archive", nil) }).want(http.StatusNoContent)
+	if got := ann.reads(n.Id); !got.Pinned || !got.Archived {
+		t.Fatalf("pinned %v, archived %v", got.Pinned, got.Archived)
+	}
+}
+
+func TestWhatIsPinnedMeanwhileIsNotPinnedAgain(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	ann := w.person("Ann")
+	n := ann.writes("Plan", "")
+	w.holding(n, pin, []any{n.Id, ann.id}, func() answer { return ann.do("PUT", notes+"/"+n.Id+"/pin", nil) }).want(http.StatusNoContent)
+	ann.do("DELETE", notes+"/"+n.Id+"/pin", nil).want(http.StatusNoContent)
+	if first, _ := about[*notev1.NotePinned](w.heard, n.Id); first.Pinned {
+		t.Error("the second time was told, too")
+	}
+}
+
 func TestAHeldNoteBlocksNoOther(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t, func(c *server.Config) { c.Database.LockTimeout = 100 * time.Millisecond })

@@ -47,6 +47,9 @@ const (
 where n.id = $1 and a.person_id = $2
 for update of n`
 
+	// lockMarks is lockSight with the viewer's own marks locked, too, and so of the same moment: they are not in the note's row.
+	lockMarks = lockSight + `, a`
+
 	// lockSights is lockSight for several notes at once, each with its viewer and its place in the two arrays, without those that somebody else has locked.
 	lockSights = lockedSight + `, i.at` + notesOfOne + withLimits + `
 	join unnest($1::uuid[], $2::uuid[]) with ordinality as i (id, person, at) on n.id = i.id and a.person_id = i.person

@@ -137,8 +137,12 @@ func (s *Store) change(ctx context.Context, actor note.Actor, id note.ID, want n
 		got   locked
 		found bool
 	)
+	lock := lockSight
+	if want == note.ToMark {
+		lock = lockMarks
+	}
 	return s.db.Exchange(ctx, string(actor.Workspace), func(first *pg.First) {
-		first.Queue(lockSight, id, actor.Person).QueryRow(func(row pgx.Row) (err error) {
+		first.Queue(lock, id, actor.Person).QueryRow(func(row pgx.Row) (err error) {
 			if got, found, err = one(readLocked, row); err != nil {
 				return fmt.Errorf("lock note %s: %w", id, err)
 			}
