@@ -143,7 +143,7 @@ func hostName(host string) (string, bool) {
 		host = name
 	}
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	if host == "" || len(host) > 253 {
+	if host == "" || len(host) > 253 || strings.HasSuffix(host, ".") {
 		return "", false
 	}
 	for _, c := range []byte(host) {
