@@ -48,14 +48,18 @@ func New(upstream string, tel *telemetry.Telemetry) (*Breaker, error) {
 	return b, b.observe(tel)
 }
 
+// observe registers a callback beside the instrument: breakers of one process share the instrument, which takes none from the second one on.
 func (b *Breaker) observe(tel *telemetry.Telemetry) error {
+	meter := tel.Meters.Meter(telemetry.Scope)
+	state, err := meter.Int64ObservableGauge("noteworks.breaker.state", metric.WithDescription("0 closed, 1 half open, 2 open"))
+	if err != nil {
+		return fmt.Errorf("breaker metric: %w", err)
+	}
 	attrs := metric.WithAttributes(attribute.String("upstream", b.upstream))
-	_, err := tel.Meters.Meter(telemetry.Scope).Int64ObservableGauge("noteworks.breaker.state",
-		metric.WithDescription("0 closed, 1 half open, 2 open"),
-		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-			o.Observe(b.gauge(), attrs)
-			return nil
-		}))
+	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		o.ObserveInt64(state, b.gauge(), attrs)
+		return nil
+	}, state)
 	if err != nil {
 		return fmt.Errorf("breaker metric: %w", err)
 	}

@@ -47,12 +47,12 @@ func call(t *testing.T, b *breaker.Breaker, err error) bool {
 	return true
 }
 
-func state(t *testing.T, tel *telemetry.Telemetry) string {
+func state(t *testing.T, tel *telemetry.Telemetry, upstream string) string {
 	t.Helper()
 	w := httptest.NewRecorder()
 	tel.MetricsHandler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
 	for line := range strings.Lines(w.Body.String()) {
-		if strings.HasPrefix(line, `noteworks_breaker_state{upstream="note"} `) {
+		if strings.HasPrefix(line, fmt.Sprintf("noteworks_breaker_state{upstream=%q} ", upstream)) {
 			return strings.TrimSpace(line[strings.LastIndex(line, " "):])
 		}
 	}
@@ -68,19 +68,19 @@ func TestItOpensTriesAndCloses(t *testing.T) {
 				t.Fatal("it opened too early")
 			}
 		}
-		if call(t, b, nil) || state(t, tel) != "2" {
-			t.Fatalf("it should be open, state %s", state(t, tel))
+		if call(t, b, nil) || state(t, tel, "note") != "2" {
+			t.Fatalf("it should be open, state %s", state(t, tel, "note"))
 		}
 		time.Sleep(1300 * time.Millisecond) //nolint:forbidigo // in a bubble this moves a clock and waits for nothing
 		if !call(t, b, errBoom) || call(t, b, nil) {
 			t.Fatal("a trial that fails should open it again")
 		}
 		time.Sleep(1300 * time.Millisecond) //nolint:forbidigo // as above
-		if !call(t, b, nil) || state(t, tel) != "1" {
-			t.Fatalf("it should be half open, state %s", state(t, tel))
+		if !call(t, b, nil) || state(t, tel, "note") != "1" {
+			t.Fatalf("it should be half open, state %s", state(t, tel, "note"))
 		}
-		if !call(t, b, nil) || state(t, tel) != "0" {
-			t.Fatalf("two good trials should close it, state %s", state(t, tel))
+		if !call(t, b, nil) || state(t, tel, "note") != "0" {
+			t.Fatalf("two good trials should close it, state %s", state(t, tel, "note"))
 		}
 	})
 }
@@ -102,5 +102,25 @@ func TestItStaysClosed(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestEachUpstreamHasAStateOfItsOwn(t *testing.T) {
+	t.Parallel()
+	tel, err := telemetry.New(t.Context(), "gateway", config.Map(nil), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var note *breaker.Breaker
+	for _, upstream := range []string{"user", "note"} {
+		if note, err = breaker.New(upstream, tel); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 10 {
+		call(t, note, errBoom)
+	}
+	if got := state(t, tel, "user") + " " + state(t, tel, "note"); got != "0 2" {
+		t.Errorf("the states are %s", got)
 	}
 }
