@@ -95,6 +95,40 @@ func TestNATSFaults(t *testing.T) {
 	}
 }
 
+func TestAStreamThatIsGoneIsToldOnce(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]func(*testing.T, *world){
+		"deleted": func(t *testing.T, w *world) {
+			if err := w.nats.Admin(t).DeleteStream(t.Context(), event.StreamNote); err != nil {
+				t.Error(err)
+			}
+		},
+		"wiped":                   func(t *testing.T, w *world) { w.nats.Wipe(t) },
+		"files truncated to half": func(t *testing.T, w *world) { w.nats.Truncate(t, event.StreamNote, 0.5) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			tel, err := telemetry.New(t.Context(), "note", settings.Map(nil), io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := outbox.New(w.DB, w.nats.Bus(t, "note", tel), config(), tel)
+			if err := o.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { stop(t, o) })
+			w.write(t, o, "before", 30)
+			w.requireAll(t)
+			requireMetrics(t, tel, `outbox_published_total{stream="NOTE"} 30`, `outbox_stream_rebuilt_total{stream="NOTE"} 0`)
+			fault(t, w)
+			w.write(t, o, "after", 10)
+			w.requireAll(t)
+			requireMetrics(t, tel, `outbox_pending{stream="NOTE"} 0`, `outbox_stream_rebuilt_total{stream="NOTE"} 1`)
+		})
+	}
+}
+
 func (w *world) stored(t *testing.T) jetstream.Stream {
 	t.Helper()
 	s, err := w.nats.Admin(t).Stream(t.Context(), event.StreamNote)

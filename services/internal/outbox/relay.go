@@ -238,12 +238,25 @@ func (r *relay) verify(ctx context.Context) (event.End, error) {
 	case ordered:
 		r.log.InfoContext(ctx, "filling the stream again, as ordered", slog.Uint64("messages", end.Messages))
 	default:
+		r.tellLoss(ctx, end)
 		return end, nil
 	}
 	if err := r.bus.Empty(ctx, r.cfg.Stream); err != nil {
 		return event.End{}, err
 	}
 	return r.bus.EndOf(ctx, r.cfg.Stream)
+}
+
+// tellLoss says that the stream ends before what it has acknowledged to this relay, all of it or its last messages: publishing goes on from there.
+// One that is empty and not new has expired, or was emptied on purpose.
+func (r *relay) tellLoss(ctx context.Context, end event.End) {
+	expired := end.Messages == 0 && end.Last > 0
+	if expired || !r.known || r.acked.load().Before(end.Cursor) {
+		return
+	}
+	r.log.WarnContext(ctx, "stream has lost what it acknowledged, filling it again", slog.Uint64("messages_left", end.Messages))
+	r.meter.rebuilt.Add(ctx, 1, r.meter.attrs)
+	r.acked.store(end.Cursor) // told once
 }
 
 // unlike says why the stream does not stand for the outbox, "" if it does. The error is the database's.

@@ -51,5 +51,7 @@ func (r *relay) remake(ctx context.Context, why string) {
 	r.meter.rebuilt.Add(ctx, 1, r.meter.attrs)
 	if err := r.bus.Remake(ctx, r.cfg.Stream); err != nil {
 		r.log.WarnContext(ctx, "stream not made anew", telemetry.Err(err))
+		return
 	}
+	r.acked.store(event.Cursor{})
 }
