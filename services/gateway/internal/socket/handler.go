@@ -1,8 +1,6 @@
 package socket
 
 import (
-	"bufio"
-
 	"github.com/lxzan/gws"
 
 	"noteworks.dev/services/gateway/internal/live"
@@ -13,8 +11,6 @@ type carrier struct {
 	*wire
 	peer *peer
 }
-
-func newReader(w *wire) *bufio.Reader { return bufio.NewReaderSize(w, readBuffer) }
 
 // controlOverhead is what a client's control frame has beside its payload.
 const controlOverhead = 6

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"net"
@@ -50,12 +51,12 @@ func (p *peer) open(w http.ResponseWriter, r *http.Request) error {
 	p.pinged = p.opened
 	p.wire = &wire{Conn: conn, now: p.server.now}
 	p.client = p.server.hub.NewClient(func() { go p.flush() }, p.wire.hurry)
-	p.wire.client = p.client
+	p.wire.client, p.wire.in = p.client, bufio.NewReaderSize(p.wire, readBuffer)
 	if n := buffered.Reader.Buffered(); n > 0 {
 		ahead, _ := buffered.Reader.Peek(n) // cannot fail for what is buffered
 		p.wire.head = append([]byte(nil), ahead...)
 	}
-	p.ws, err = p.server.up.UpgradeFromConn(carrier{p.wire, p}, newReader(p.wire), r)
+	p.ws, err = p.server.up.UpgradeFromConn(carrier{p.wire, p}, p.wire.in, r)
 	if err != nil {
 		p.wire.kill()
 		return fmt.Errorf("handshake: %w", err)

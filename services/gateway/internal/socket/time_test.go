@@ -130,11 +130,23 @@ func TestAClientThatStopsReadingIsGoneWithin30s(t *testing.T) {
 
 func TestAMessageMayNotTakeForever(t *testing.T) {
 	t.Parallel()
+	auth, fragment := textFrame(`{"type":"auth","token":"ann"}`), "\x01\x81\x00\x00\x00\x00{"
+	for name, writes := range map[string][]string{"by itself": {auth, fragment}, "along with the one before": {auth + fragment}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			aMessageMayNotTakeForever(t, writes)
+		})
+	}
+}
+
+// aMessageMayNotTakeForever writes the beginning of a message, and then a little of it now and again.
+func aMessageMayNotTakeForever(t *testing.T, writes []string) {
+	t.Helper()
 	inBubble(t, func(t *testing.T, w *world) {
 		conn := w.raw(t)
 		answered := make(chan string)
 		go func() { answered <- everything(t, conn) }()
-		for _, text := range []string{textFrame(`{"type":"auth","token":"ann"}`), "\x01\x81\x00\x00\x00\x00{"} {
+		for _, text := range writes {
 			if _, err := conn.Write([]byte(text)); err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"net"
@@ -18,7 +19,8 @@ var errUnfinished = errors.New("a message that does not end")
 type wire struct {
 	net.Conn
 	client *live.Client
-	head   []byte // read ahead with the handshake
+	head   []byte        // read ahead with the handshake
+	in     *bufio.Reader // what gws reads from, and may have read ahead of the message it is at
 
 	write sync.Mutex
 
@@ -57,12 +59,13 @@ func (w *wire) read(b []byte) (int, error) {
 	return n, nil
 }
 
-// finished says that a message ended, or a control frame with so many bytes, which may stand between the fragments of one.
+// finished says that a message ended, or a control frame with so many bytes, which may stand between the fragments of one. What was read along with
+// the end of a message is the beginning of the next. It is called by who reads.
 func (w *wire) finished(control int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if control == 0 {
-		w.unfinished = 0
+		w.unfinished, w.since = w.in.Buffered(), w.now()
 		return
 	}
 	w.unfinished = max(0, w.unfinished-control)
