@@ -14,6 +14,8 @@ BENCH ?=
 # How many workspaces `make bench-operator` lets rest; 2000 if empty
 FLEET ?=
 FAULTS ?=
+# Where `make faults-alerts` keeps what was measured; it holds the alerts against all that is there
+RECORDINGS ?= .data-alerts
 # What `make e2e` gives go test, for example E2E='-run TwoPeople'
 E2E ?=
 # What `make images` makes: VERSION is told by programs and labels, TAG (one or several) only by the name, IMAGES='user note' chooses,
@@ -192,6 +194,12 @@ e2e: need-go $(TOOLS)/helm ## The end-to-end suite on the cluster that KUBECONFI
 .PHONY: faults
 faults: ready ## Break every part of the stack in every way, under load, and count what was lost: FAULTS='-only NATS -seed 7', -list tells them
 	@go run ./test/faults $(FAULTS)
+
+.PHONY: faults-alerts
+faults-alerts: ready $(TOOLS)/helm ## Play the faults that alerts belong to, long enough for them, and hold the alerts against what was measured: FAULTS='-only NATS'
+	@go run ./test/faults -alerts $(RECORDINGS) $(FAULTS)
+	@$(say) 'alerts'
+	@cd tools/monitoring && go test -count=1 -v -run AlertsOfAFault . -recordings $(abspath $(RECORDINGS))
 
 ##@ Ship
 

@@ -45,6 +45,11 @@ func TestEveryFaultHasANameOfItsOwnAndSaysWhatItBreaks(t *testing.T) {
 		}
 		names[s.name] = true
 	}
+	for name := range alertings() {
+		if !names[name] {
+			t.Errorf("alerts belong to %q, which is no fault", name)
+		}
+	}
 	if len((options{only: "NATS down"}).chosen()) == 0 || len((options{only: "no such"}).chosen()) != 0 {
 		t.Error("-only does not choose")
 	}

@@ -25,7 +25,7 @@ type options struct {
 	quick    bool
 	list     bool
 	seed     uint64
-	record   string
+	alerts   string
 	markdown string
 	keep     string
 	lasts    time.Duration
@@ -37,7 +37,7 @@ func main() {
 	flag.BoolVar(&o.quick, "quick", false, "the short round: the quickest faults, each for a short time")
 	flag.BoolVar(&o.list, "list", false, "print the faults and end")
 	flag.Uint64Var(&o.seed, "seed", rand.Uint64N(1_000_000), "seed of the moments and choices")
-	flag.StringVar(&o.record, "record", "", "a directory: write down every service's metrics, each fault in a file")
+	flag.StringVar(&o.alerts, "alerts", "", "a directory for every service's metrics: play the faults that alerts belong to, as long as these need")
 	flag.StringVar(&o.markdown, "markdown", "", "a file: write the table as Markdown")
 	flag.StringVar(&o.keep, "keep", "", "a directory: keep the logs of a stack in which something did not hold")
 	flag.DurationVar(&o.lasts, "lasts", 0, "how long each fault lasts at most; 0: as long as its list says")
@@ -55,7 +55,8 @@ func main() {
 func (o options) chosen() []scenario {
 	return slices.DeleteFunc(scenarios(), func(s scenario) bool {
 		if o.only == "" {
-			return o.quick && !s.quick
+			_, alerts := alertings()[s.name]
+			return o.quick && !s.quick || o.alerts != "" && !alerts
 		}
 		return !slices.ContainsFunc(strings.Split(o.only, ","), func(part string) bool { return s.called(strings.TrimSpace(part)) })
 	})

@@ -25,11 +25,11 @@ type player struct {
 // newPlayer builds the programs. Close it.
 func newPlayer(ctx context.Context, o options, out io.Writer) (*player, error) {
 	p := &player{options: o, out: out}
-	if o.record != "" {
-		if err := os.MkdirAll(o.record, 0o755); err != nil {
+	if o.alerts != "" {
+		if err := os.MkdirAll(o.alerts, 0o755); err != nil {
 			return nil, err
 		}
-		p.record = &recorder{dir: o.record}
+		p.record = &recorder{dir: o.alerts}
 	}
 	var err error
 	if p.dir, err = os.MkdirTemp("", "noteworks-programs-"); err != nil {

@@ -29,6 +29,7 @@ type round struct {
 	random   *rand.Rand
 	short    bool
 	atMost   time.Duration
+	record   *recording
 
 	broken, healed time.Duration // on the history's clock
 	held           []string      // what else was asserted, and held
@@ -75,6 +76,9 @@ func (r *round) leniency() time.Duration {
 
 func (r *round) lasts() time.Duration {
 	lasts := r.scenario.lasts
+	if alerts, has := alertings()[r.scenario.name]; has && r.record != nil {
+		lasts = alerts.lasts
+	}
 	if r.short && r.scenario.lastsShort > 0 {
 		lasts = r.scenario.lastsShort
 	}
@@ -97,10 +101,11 @@ func play(ctx context.Context, w *world, s scenario, seed uint64, o options, rec
 		return result{scenario: s, seed: seed, failed: []string{err.Error()}}
 	}
 	r.shift = shift
-	stopRecording := record.follow(ctx, w, s.name)
+	r.record, err = record.follow(ctx, w, s.name)
+	r.must("record", err)
 	steady := r.fault(ctx)
 	r.must("the end", shift.End(ctx))
-	stopRecording()
+	r.must("record", r.record.stop())
 	if s.holds != nil {
 		r.must("what must hold", s.holds(ctx, r))
 	}
@@ -115,12 +120,14 @@ func (r *round) fault(ctx context.Context) time.Duration {
 	_, err := r.shift.Steady(patient(ctx, 20*time.Second), 0)
 	r.must("before the fault", err)
 	r.broken = r.shift.Now()
+	r.record.mark("begins")
 	r.must("break", s.breaks(ctx, r))
 	if s.during != nil {
 		r.must("during the fault", s.during(patient(ctx, r.lasts()+time.Minute), r))
 	}
 	wait(ctx, r.lasts()-(r.shift.Now()-r.broken))
 	r.healed = r.shift.Now()
+	r.record.mark("ends")
 	if s.heals != nil {
 		healed := r.shift.Now()
 		r.must("heal", s.heals(ctx, r))
@@ -138,6 +145,9 @@ func (r *round) fault(ctx context.Context) time.Duration {
 		r.check(false, "steady within %v (it took %v)", within, took.Round(time.Millisecond))
 	}
 	wait(ctx, coolDown)
+	if r.record != nil {
+		wait(ctx, recordAfter)
+	}
 	return took
 }
 

@@ -54,6 +54,10 @@ func TestAlertsAskForWhatIsThereAndSayWhatToDo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	played, err := os.ReadFile("../../docs/faults.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	known, all := inventory(t), alerts(t)
 	for name, rule := range all {
 		for _, fault := range faults(rule.Expr, known) {
@@ -72,6 +76,9 @@ func TestAlertsAskForWhatIsThereAndSayWhatToDo(t *testing.T) {
 		}
 		if !strings.Contains(string(runbook), "\n### "+name+"\n") {
 			t.Errorf("%s: docs/monitoring.md does not say what to do", name)
+		}
+		if !strings.Contains(string(played), "| "+name+" |") {
+			t.Errorf("%s: docs/faults.md does not say in which fault it fires, or why in none", name)
 		}
 		for _, fault := range unknownLabels(rule, known) {
 			t.Errorf("%s: %s", name, fault)
