@@ -11,8 +11,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/dynamicpb"
 
 	_ "noteworks.dev/services/api/gen/admin/v1" // registers its descriptors
 	_ "noteworks.dev/services/api/gen/note/v1"  // likewise
@@ -57,9 +61,7 @@ func TestNoProcedureTakesABadCall(t *testing.T) {
 // attackProcedure comes with a token that is good.
 func (a *attacked) attackProcedure(p procedure, token string) {
 	a.t.Helper()
-	for what, body := range badMessages(p.Input()) {
-		a.requireCode(p, what, a.ask(p, token, "application/json", body, nil), "invalid_argument", "not_found", "failed_precondition", "already_exists")
-	}
+	a.attackFields(p, token)
 	for what, body := range map[string]string{
 		"nothing": "", "half": "{", "a list": "[]", "null": "null", "10,000 levels": strings.Repeat(`{"a":`, 10_000) + "1" + strings.Repeat("}", 10_000), "no UTF-8": "{\"workspaceId\":\"\xff\"}",
 		"two": "{}{}", "NaN": "NaN", "a BOM": "\ufeff{}",
@@ -80,36 +82,54 @@ func (a *attacked) attackProcedure(p procedure, token string) {
 	}
 }
 
-// badMessages set one field each, of the message or of one inside it, to what it must not be; the rest is missing.
-func badMessages(m protoreflect.MessageDescriptor) map[string]string {
-	bad := map[string]string{}
-	for i := range m.Fields().Len() {
-		f := m.Fields().Get(i)
-		name := f.JSONName()
-		set := func(what, raw string) { bad[name+" as "+what] = fmt.Sprintf("{%q:%s}", name, raw) }
-		set("a truth", "true")
-		set("a list of lists", "[[]]")
+// attackFields breaks each place of a good message, and cuts one off after each of its bytes.
+func (a *attacked) attackFields(p procedure, token string) {
+	a.t.Helper()
+	refusals := []string{"invalid_argument", "not_found", "failed_precondition", "already_exists"}
+	if got := a.ask(p, token, "application/json", inJSON(a.t, a.goodMessage(p)), nil); got.status != http.StatusOK {
+		a.requireCode(p, "a good message about what is not there", got, "not_found")
+	}
+	for _, w := range wrongs(p.Input()) {
+		got := a.ask(p, token, "application/json", w.in(a.t, a.goodMessage(p)), nil)
 		switch {
-		case f.IsList() || f.IsMap():
-			set("a number", "1")
-		case f.Kind() == protoreflect.MessageKind && f.Message().FullName().Parent() == m.FullName().Parent():
-			for what, inner := range badMessages(f.Message()) {
-				set(what, inner)
-			}
-		case f.Kind() == protoreflect.StringKind:
-			for what, raw := range map[string]string{
-				"a number": "1", "a word": `"x"`, "NUL": `"\u0000"`, "a way up": `"../.."`, "a wildcard": `"*"`, "all that follows": `">"`, "SQL": `"' or '1'='1"`, "10 kB": `"` + strings.Repeat("a", 10<<10) + `"`,
-				"a lone surrogate": `"\ud800"`, "capitals": `"0190A5B4-0000-7000-8000-0000000000FF"`, "braces": `"{0190a5b4-0000-7000-8000-0000000000ff}"`,
-			} {
-				set(what, raw)
-			}
-		default:
-			set("a word", `"x"`)
-			set("a huge number", "1e100")
-			set("a fraction", "1.5")
+		case !w.odd:
+			a.requireCode(p, w.String(), got, "invalid_argument")
+		case got.status != http.StatusOK || w.isNoText() || strings.HasSuffix(w.at[len(w.at)-1], "Id"):
+			a.requireCode(p, w.String(), got, refusals...)
 		}
 	}
-	return bad
+	message := dynamicpb.NewMessage(p.Input())
+	a.must(protojson.Unmarshal([]byte(inJSON(a.t, a.goodMessage(p))), message))
+	wire, err := proto.Marshal(message)
+	a.must(err)
+	for n := range wire {
+		if got := a.ask(p, token, "application/proto", string(wire[:n]), nil); got.status != http.StatusOK {
+			a.requireCode(p, fmt.Sprintf("%d of %d bytes", n, len(wire)), got, refusals...)
+		}
+	}
+}
+
+// goodMessage is a new one each time, and nobody's business: what it changes is a workspace of its own.
+func (a *attacked) goodMessage(p procedure) map[string]any {
+	a.t.Helper()
+	own := uuid.NewString()
+	in := a.claims(a.ann.Token()).WorkspaceID
+	good := map[protoreflect.Name]map[string]any{
+		"ApplyWorkspace": {
+			"workspaceId": own, "slug": "w-" + own, "title": "Own", "host": own + ".example.org", "administrator": "team",
+			"owner": map[string]any{"email": "owner@example.org", "name": "Owner", "initialPassword": password},
+			"policy": map[string]any{
+				"signUp": "SIGN_UP_INVITATION", "emailDomains": []any{"example.org"}, "limits": map[string]any{"members": 5, "notes": 5, "bytes": "5", "requestsPerMinute": 5},
+				"retention": map[string]any{"trashDays": 5, "revisionDays": 5},
+			},
+		},
+		"GetWorkspace": {"workspaceId": in}, "ReleaseWorkspace": {"workspaceId": own}, "DeleteWorkspace": {"workspaceId": own}, "GetUsage": {"workspaceId": in},
+		"FindPersonByEmail": {"workspaceId": in, "email": a.bob.User().Email}, "GetPerson": {"workspaceId": in, "userId": a.bob.User().ID},
+	}[p.Name()]
+	if good == nil {
+		a.t.Fatalf("the test has no message for %s", p.FullName())
+	}
+	return good
 }
 
 // procedures are all of the proto files, with who may call them: that is found out, by a call of nothing.
