@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { describe, expect, it } from 'vitest'
 import { excerptOf, outlineOf, plain } from './outline'
-import { renderMarkdown } from './render'
+import { renderMarkdown, sanitize } from './render'
 
 function html(source: string): string {
   const host = document.createElement('div')
@@ -60,6 +60,11 @@ describe('what is hostile does nothing', () => {
 
   it('takes direction overrides out', () => {
     expect(html('exe.\u202Etxt \u202Dx')).not.toMatch(/[\u202d\u202e]/)
+    expect(html('exe.&#8238;txt &#x202D;x `&#8238;`')).not.toMatch(/[\u202d\u202e]/)
+  })
+
+  it('finds nothing in a page of frames', () => {
+    expect(sanitize('<a><frameset>').childNodes).toHaveLength(0)
   })
 
   it('stays quick on nested quotes and on one huge line', () => {

@@ -7,10 +7,15 @@ import createMarkdownIt, { type MarkdownIt, type StateCore, type Token } from 'm
  * Sanitising is the last step, so nothing before it has to be trusted.
  */
 export function renderMarkdown(source: string): DocumentFragment {
-  return DOMPurify.sanitize(markdown.render(withoutOverrides(source)), rules)
+  return sanitize(withoutOverrides(markdown.render(withoutOverrides(source))))
 }
 
-/** Direction overrides make text read other than it is (a link's host, a file's ending); nobody needs them in a note. */
+/** What of any HTML may be inserted. Where a frameset takes the place of the body, DOMPurify finds nothing at all. */
+export function sanitize(html: string): DocumentFragment {
+  return (DOMPurify.sanitize(html, rules) as DocumentFragment | null) ?? document.createDocumentFragment()
+}
+
+/** Direction overrides make text read other than it is (a link's host, a file's ending); nobody needs them in a note. They come as entities, too. */
 const withoutOverrides = (text: string) => text.replace(/[\u202d\u202e]/g, '')
 
 const rules = {
