@@ -12,15 +12,16 @@ type alerting struct {
 	may []string
 }
 
-// alertings are the faults that alerts belong to. tools/monitoring finds them in the recordings; docs/faults.md names the alerts that no fault here brings about.
+// alertings are the faults that alerts belong to. tools/monitoring finds them in the recordings; docs/faults.md says why the other alerts are in none.
 func alertings() map[string]alerting {
 	return map[string]alerting{
-		"NATS down":                        {150 * time.Second, []string{"NoteworksWithoutNATS", "NoteworksOutboxStuck", "NoteworksLiveDegraded"}, nil},
-		"a stream deleted":                 {20 * time.Second, []string{"NoteworksStreamRebuilt"}, nil},
-		"an event that nobody can read":    {20 * time.Second, []string{"NoteworksEventsParked"}, nil},
-		"the user service down":            {100 * time.Second, []string{"NoteworksServiceAway"}, nil},
-		"silence between gateway and note": {165 * time.Second, []string{"NoteworksBreakerOpen"}, nil},
-		"connections reset at random":      {120 * time.Second, []string{"NoteworksRelayRestarts"}, nil},
-		"PostgreSQL stopped":               {330 * time.Second, []string{"NoteworksServiceAway", "NoteworksReplicaNotReady", "NoteworksRequestsFail"}, nil},
+		"NATS down":                           {150 * time.Second, []string{"NoteworksWithoutNATS", "NoteworksOutboxStuck", "NoteworksLiveDegraded"}, nil},
+		"a stream deleted":                    {20 * time.Second, []string{"NoteworksStreamRebuilt"}, nil},
+		"an event that nobody can read":       {20 * time.Second, []string{"NoteworksEventsParked"}, nil},
+		"the user service down":               {100 * time.Second, []string{"NoteworksServiceAway"}, nil},
+		"silence between gateway and note":    {165 * time.Second, []string{"NoteworksBreakerOpen"}, nil},
+		"connections reset at random":         {120 * time.Second, []string{"NoteworksRelayRestarts"}, nil},
+		"a consumer slower than the producer": {150 * time.Second, []string{"NoteworksRelayRestarts"}, []string{"NoteworksOutboxStuck"}},
+		"PostgreSQL stopped":                  {330 * time.Second, []string{"NoteworksServiceAway", "NoteworksReplicaNotReady", "NoteworksRequestsFail"}, nil},
 	}
 }
