@@ -127,6 +127,9 @@ func (l *Listener) take(e event.Event) {
 	known, err := translate(e)
 	if err != nil {
 		l.log.Warn("event not understood", telemetry.EventID(e.ID), telemetry.EventType(e.Type), telemetry.Err(err))
+		if known != nil { // it has gone by: the next one of another lane must not look as if something were missing
+			l.hub.Publish(&live.Event{Stream: known.Stream, Lane: known.Lane, Position: known.Position, Outbox: known.Outbox})
+		}
 		return
 	}
 	if sockets := l.hub.Publish(known); sockets > 0 {

@@ -201,6 +201,22 @@ func TestAnEventThatCannotBeReadEndsNobodysSession(t *testing.T) {
 	ann.wants(w.note.happen("n1", changed("n1", "still here"), "ann"))
 }
 
+func TestAnEventThatCannotBeReadIsNotMissed(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	ann := w.browser("ann", "")
+	ann.isReady()
+	other := "n2"
+	for event.LaneOf(other) == event.LaneOf("n1") {
+		other += "0"
+	}
+	ann.wants(w.note.happen("n1", changed("n1", "before"), "ann"))
+	garbled := w.note.write("n1", changed("n1", ""), "ann")
+	garbled.Data = []byte(`}`)
+	w.note.publish(garbled)
+	ann.wants(w.note.happen(other, changed(other, "of another lane"), "ann"))
+}
+
 func TestEndedSessionsAreKnownFromBeforeTheStart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
