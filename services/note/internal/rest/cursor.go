@@ -49,8 +49,11 @@ func (l list) cursor(p *note.Place) *string {
 }
 
 func (l list) place(cursor string) (*note.Place, error) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	foreign := errs.Invalid("invalid-cursor", "This cursor does not belong to this list.").WithField("cursor")
+	if len(cursor) != base64.RawURLEncoding.EncodedLen(cursorBody+cursorSum) { // encoding/base64 reads over line breaks
+		return nil, foreign
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil || len(raw) != cursorBody+cursorSum || raw[0] != cursorVersion || !bytes.Equal(raw[cursorBody:], l.sum(raw[:cursorBody])) {
 		return nil, foreign
 	}

@@ -46,6 +46,9 @@ func (b binding) parse(cursor string) (person.Place, error) {
 	if err != nil || len(cursor) > maxCursor || len(raw) < header || raw[0] != cursorVersion {
 		return person.Place{}, invalid
 	}
+	if len(cursor) != base64.RawURLEncoding.EncodedLen(len(raw)) { // encoding/base64 reads over line breaks
+		return person.Place{}, invalid
+	}
 	place := person.Place{SortKey: string(raw[header:]), ID: person.ID(uuid.UUID(raw[1+cursorSum : header]).String())}
 	if !bytes.Equal(raw[1:1+cursorSum], b.sum(place)) || !text(place.SortKey) {
 		return person.Place{}, invalid

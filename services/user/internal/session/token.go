@@ -36,7 +36,7 @@ func (t Token) String() string {
 
 // ParseToken is the inverse of String. It tells nothing about whether the token is one of ours.
 func ParseToken(s string) (Token, bool) {
-	if base64.RawURLEncoding.DecodedLen(len(s)) != tokenSize {
+	if len(s) != base64.RawURLEncoding.EncodedLen(tokenSize) {
 		return Token{}, false
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
