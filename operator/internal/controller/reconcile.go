@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -63,8 +64,17 @@ type Reconciler struct {
 	Now      func() time.Time
 }
 
-// Reconcile does what is left to do for one NoteWorkspace, and says when to look again.
-func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ctrl.Result, err error) {
+// Reconcile does what is left to do for one NoteWorkspace, and says when to look again. An operator that is told to stop leaves the rest to the next
+// one, which is no failure.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	result, err := r.reconcile(ctx, req)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctrl.Result{}, nil
+	}
+	return result, err
+}
+
+func (r *Reconciler) reconcile(ctx context.Context, req ctrl.Request) (result ctrl.Result, err error) {
 	w, err := r.observe(ctx, req.NamespacedName)
 	if err != nil || w == nil {
 		return ctrl.Result{}, err

@@ -1,6 +1,7 @@
 package controller_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -66,6 +68,19 @@ func TestASharedWorkspaceIsReadyAtTheFirstLook(t *testing.T) {
 	if n := len(w.faults.written()); n > 6+2 { // and the token, and the call
 		t.Errorf("%d writes", n)
 	}
+}
+
+func TestAnOperatorThatStopsHasNotFailedAndTheNextOneGoesOn(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t, controller.RouteNone)
+	ws := w.apply("acme")
+	stopping, stop := context.WithCancel(t.Context())
+	stop()
+	if result, err := w.reconciler.Reconcile(stopping, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(ws)}); err != nil || result != (ctrl.Result{}) {
+		t.Errorf("%+v, %v", result, err)
+	}
+	w.reconcile(ws)
+	w.ready(ws)
 }
 
 func TestWhatIsAtRestIsOnlyLookedAt(t *testing.T) {
