@@ -3,7 +3,6 @@ package outbox_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -16,7 +15,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"gorm.io/gorm"
 
-	settings "noteworks.dev/services/internal/config"
 	"noteworks.dev/services/internal/event"
 	"noteworks.dev/services/internal/natstest"
 	"noteworks.dev/services/internal/outbox"
@@ -109,15 +107,7 @@ func TestAStreamThatIsGoneIsToldOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			tel, err := telemetry.New(t.Context(), "note", settings.Map(nil), io.Discard)
-			if err != nil {
-				t.Fatal(err)
-			}
-			o := outbox.New(w.DB, w.nats.Bus(t, "note", tel), config(), tel)
-			if err := o.Start(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { stop(t, o) })
+			o, tel := w.measured(t)
 			w.write(t, o, "before", 30)
 			w.requireAll(t)
 			requireMetrics(t, tel, `outbox_published_total{stream="NOTE"} 30`, `outbox_stream_rebuilt_total{stream="NOTE"} 0`)
@@ -349,15 +339,7 @@ func TestTheDatabaseRestarts(t *testing.T) {
 func TestMetricsTellThatNATSIsAway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	tel, err := telemetry.New(t.Context(), "note", settings.Map(nil), io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := outbox.New(w.DB, w.nats.Bus(t, "note", tel), config(), tel)
-	if err := o.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { stop(t, o) })
+	o, tel := w.measured(t)
 	w.write(t, o, "note", 3)
 	w.requireOnce(t)
 	requireMetrics(t, tel, `nats_connected{client="note"} 1`, `relay_leader{stream="NOTE"} 1`, `outbox_pending{stream="NOTE"} 0`, `outbox_published_total{stream="NOTE"} 3`)

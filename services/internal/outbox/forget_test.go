@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -14,7 +13,6 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 	"gorm.io/gorm"
 
-	settings "noteworks.dev/services/internal/config"
 	"noteworks.dev/services/internal/event"
 	"noteworks.dev/services/internal/outbox"
 	"noteworks.dev/services/internal/telemetry"
@@ -175,14 +173,7 @@ func (r *reader) take(t *testing.T, n int, handle func(event.Delivery)) (ids []s
 func TestNothingIsLeftOfAWorkspaceThatIsForgotten(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	tel, err := telemetry.New(t.Context(), "note", settings.Map(nil), io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := outbox.New(w.DB, w.nats.Bus(t, "note", tel), config(), tel)
-	if err := o.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	o, tel := w.measured(t)
 	w.write(t, o, "note", 10)
 	w.tell(t, o, elsewhere, 30)
 	w.write(t, o, "note", 10)

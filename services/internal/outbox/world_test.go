@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 	"gorm.io/gorm"
 
+	settings "noteworks.dev/services/internal/config"
 	"noteworks.dev/services/internal/event"
 	"noteworks.dev/services/internal/natstest"
 	"noteworks.dev/services/internal/outbox"
@@ -46,7 +48,22 @@ func config() outbox.Config {
 // relay starts an outbox with a relay of its own connection, which stops with t if not before.
 func (w *world) relay(t *testing.T) *outbox.Outbox {
 	t.Helper()
-	o := outbox.New(w.DB, w.nats.Bus(t, "note", telemetry.Discard()), config(), telemetry.Discard())
+	return w.relayTo(t, telemetry.Discard())
+}
+
+// measured is relay with metrics.
+func (w *world) measured(t *testing.T) (*outbox.Outbox, *telemetry.Telemetry) {
+	t.Helper()
+	tel, err := telemetry.New(t.Context(), "note", settings.Map(nil), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.relayTo(t, tel), tel
+}
+
+func (w *world) relayTo(t *testing.T, tel *telemetry.Telemetry) *outbox.Outbox {
+	t.Helper()
+	o := outbox.New(w.DB, w.nats.Bus(t, "note", tel), config(), tel)
 	if err := o.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

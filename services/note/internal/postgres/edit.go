@@ -33,8 +33,8 @@ var errAlone = errors.New("to be done alone")
 // edits are changes of content, which is what people do most. Those that come together go together into one transaction of two round trips, one transaction
 // after the other, so that no two wait for each other's lane of the outbox; a note that somebody else has locked keeps nobody waiting.
 type edits struct {
-	outbox Outbox
 	db     *pg.DB
+	outbox Outbox
 	line   *groupcommit.Queue[*edit]
 }
 
