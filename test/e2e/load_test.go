@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,12 +28,21 @@ type load struct {
 	requests, failed atomic.Int64
 
 	mu       sync.Mutex
-	failures []string // the first ones
+	failures []failure // the first ones
 	slowest  time.Duration
 }
 
-// keptFailures is how many failures a load describes.
-const keptFailures = 20
+// failure is a request that failed.
+type failure struct {
+	began time.Time
+	what  string
+}
+
+const (
+	// keptFailures is how many failures a load keeps, and toldFailures how many it describes.
+	keptFailures = 200
+	toldFailures = 20
+)
 
 // startLoad lets people work, all of them together at the given requests a second, until end.
 func startLoad(t *testing.T, s *stack, people, rate int) *load {
@@ -78,11 +88,26 @@ func (l *load) reach(t *testing.T, n int64) {
 // requireNoneFailed fails t with the first failures.
 func (l *load) requireNoneFailed(t *testing.T) {
 	t.Helper()
+	if failures := l.since(time.Time{}); len(failures) > 0 {
+		t.Errorf("%d of %d requests failed; the first:\n%s", l.failed.Load(), l.requests.Load(), told(failures))
+	}
+}
+
+// since are the failures of requests that began after a time, in the order in which they began.
+func (l *load) since(after time.Time) []failure {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if n := l.failed.Load(); n > 0 {
-		t.Errorf("%d of %d requests failed; the first:\n%s", n, l.requests.Load(), strings.Join(l.failures, "\n"))
+	failures := slices.DeleteFunc(slices.Clone(l.failures), func(f failure) bool { return f.began.Before(after) })
+	slices.SortFunc(failures, func(a, b failure) int { return a.began.Compare(b.began) })
+	return failures
+}
+
+func told(failures []failure) string {
+	var lines []string
+	for _, f := range failures[:min(len(failures), toldFailures)] {
+		lines = append(lines, f.began.Format("15:04:05.000 ")+f.what)
 	}
+	return strings.Join(lines, "\n")
 }
 
 func (l *load) record(what string, began time.Time, err error) {
@@ -96,7 +121,7 @@ func (l *load) record(what string, began time.Time, err error) {
 	}
 	l.failed.Add(1)
 	if len(l.failures) < keptFailures {
-		l.failures = append(l.failures, fmt.Sprintf("%s %s after %v: %v", began.Format("15:04:05.000"), what, took.Round(time.Millisecond), err))
+		l.failures = append(l.failures, failure{began, fmt.Sprintf("%s after %v: %v", what, took.Round(time.Millisecond), err)})
 	}
 }
 
@@ -125,12 +150,21 @@ func (w *worker) work(ctx context.Context, pause time.Duration) {
 		}
 	}
 	for turn := 0; ctx.Err() == nil; turn++ {
-		do("read", func() error { _, err := w.Note(doing, w.note.ID); return err })
+		do("read", func() error { return w.read(doing) })
 		do("change", func() error { return w.change(doing, turn) })
 		do("list", func() error { _, err := w.List(doing, "limit=10"); return err })
 		do("find", func() error { _, err := w.Find(doing, w.email); return err })
 		do("me", func() error { _, err := w.Do(doing, http.MethodGet, "/api/v1/me", nil, nil, nil); return err })
 	}
+}
+
+// read has the next change begin from what is stored: of one whose answer was lost nobody else knows whether it is.
+func (w *worker) read(ctx context.Context) error {
+	n, err := w.Note(ctx, w.note.ID)
+	if err == nil {
+		w.note = n
+	}
+	return err
 }
 
 func (w *worker) change(ctx context.Context, turn int) error {
