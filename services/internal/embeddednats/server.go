@@ -31,13 +31,13 @@ type Config struct {
 	// Port on 127.0.0.1, 0 for any that is free.
 	Port  int
 	Users []User
-	// SyncInterval is how often files are flushed to the disk, 0 for 2 s: outboxes fill again what a crash takes, so it need not be always.
+	// SyncInterval is how often files are flushed to the disk, 0 for 10 s: outboxes fill again what a crash takes, so it need not be always.
 	SyncInterval time.Duration
 	Log          *slog.Logger
 }
 
 const (
-	defaultSync = 2 * time.Second
+	defaultSync = 10 * time.Second
 	startWithin = 10 * time.Second
 	maxPayload  = 1 << 20
 	maxMemory   = 64 << 20 // for consumers that live in memory

@@ -44,7 +44,7 @@ func (l *Last) Queue(statement string, args ...any) *pgx.QueuedQuery {
 }
 
 // In is like First's.
-func (l *Last) In(workspaceID string) { l.Queue(setWorkspace, workspaceID) }
+func (l *Last) In(workspaceID string) { l.Queue(setExchange, workspaceID) }
 
 // AfterCommit is like the package's.
 func (l *Last) AfterCommit(fn func()) { l.hooks.fns = append(l.hooks.fns, fn) }
@@ -78,6 +78,36 @@ func (db *DB) ExchangeAcross(ctx context.Context, ask func(*First), decide func(
 		}
 		return &last.hooks, last.commit(ctx, conn)
 	})
+}
+
+// Send is ExchangeAcross in one round trip: nothing is read before write, so a statement has to fail where something is not to be done. A server that hangs is
+// waited for until ctx ends: what it was sent it may yet do.
+func (db *DB) Send(ctx context.Context, write func(*Last) error) error {
+	return db.run(ctx, func(ctx context.Context) (*hooks, error) {
+		last := &Last{}
+		last.batch.Queue("begin")
+		if err := write(last); err != nil {
+			return nil, err
+		}
+		err := db.send(ctx, last)
+		db.health.record(ctx, reaching(err))
+		return &last.hooks, err
+	})
+}
+
+// send waits for a connection no longer than AcquireTimeout.
+func (db *DB) send(ctx context.Context, last *Last) error {
+	waiting, enough := context.WithTimeout(ctx, db.cfg.AcquireTimeout)
+	conn, err := db.pool.Acquire(waiting)
+	enough()
+	switch {
+	case err != nil && waiting.Err() != nil && ctx.Err() == nil:
+		return errNoConnection
+	case err != nil:
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer abandon(ctx, conn) // after the commit there is nothing to abandon
+	return last.commit(ctx, conn)
 }
 
 func (l *Last) commit(ctx context.Context, conn *pgxpool.Conn) error {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"gorm.io/gorm"
 
 	"noteworks.dev/services/internal/errs"
 	"noteworks.dev/services/internal/pg"
@@ -86,6 +88,22 @@ func TestAnExchangeThatFailsAnywhereLeavesNothing(t *testing.T) {
 				return nil
 			})
 		},
+		"not to be sent": func() error {
+			return db.Send(t.Context(), func(last *pg.Last) error {
+				last.AfterCommit(func() { committed = true })
+				return no
+			})
+		},
+		"refused when sent": func() error {
+			return db.Send(t.Context(), func(last *pg.Last) error {
+				last.In(here)
+				last.Queue(insertThing, here, "x")
+				last.Queue("select 1/0")
+				last.Queue(insertThing, here, "y")
+				last.AfterCommit(func() { committed = true })
+				return nil
+			})
+		},
 	} {
 		for range 5 { // more often than there are connections
 			if err := run(); err == nil {
@@ -98,6 +116,62 @@ func TestAnExchangeThatFailsAnywhereLeavesNothing(t *testing.T) {
 	}
 	if n := w.Count(t, "select count(*) from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'"); n != 0 {
 		t.Errorf("%d transactions are open", n)
+	}
+}
+
+func TestWhatIsSentIsDoneInTheWorkspacesThatAreNamedAndToldOf(t *testing.T) {
+	t.Parallel()
+	w := pgtest.New(t, schema())
+	told := 0
+	err := w.DB.Send(t.Context(), func(last *pg.Last) error {
+		for _, workspace := range []string{here, there} {
+			last.In(workspace)
+			last.Queue(insertThing, workspace, "sent")
+		}
+		last.AfterCommit(func() { told++ })
+		return nil
+	})
+	if err != nil || told != 1 {
+		t.Fatalf("told %d times, %v", told, err)
+	}
+	for _, workspace := range []string{here, there} {
+		if got := names(t, in(w.DB, workspace)); !slices.Equal(got, []string{"sent"}) {
+			t.Errorf("there are %q", got)
+		}
+	}
+	err = w.DB.Send(t.Context(), func(last *pg.Last) error {
+		last.In(here)
+		last.Queue(insertThing, there, "smuggled")
+		return nil
+	})
+	if err == nil {
+		t.Error("it wrote into another workspace")
+	}
+	if !pg.IsState(err, "42501") {
+		t.Errorf("refused by %v, not for want of the right", err)
+	}
+}
+
+func TestWhatCannotBeSentIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	w := pgtest.New(t, schema())
+	cfg := impatient(w)
+	cfg.MaxConns = 1
+	db := w.Open(t, cfg, telemetry.Discard())
+	defer db.Close()
+	held, release := make(chan struct{}), make(chan struct{})
+	var holder sync.WaitGroup
+	holder.Go(func() {
+		_ = db.Tx(t.Context(), func(*gorm.DB) error { close(held); <-release; return nil })
+	})
+	<-held
+	requireUnavailable(t, "no connection", func() error {
+		return db.Send(t.Context(), func(*pg.Last) error { return nil })
+	})
+	close(release)
+	holder.Wait()
+	if err := db.Send(t.Context(), func(*pg.Last) error { return nil }); err != nil {
+		t.Errorf("and then: %v", err)
 	}
 }
 

@@ -51,6 +51,9 @@ func IsUniqueViolation(err error, constraint string) bool {
 	return errors.As(err, &answer) && answer.Code == codeUniqueViolation && answer.ConstraintName == constraint
 }
 
+// IsState tells whether err is the database's answer with that SQLSTATE.
+func IsState(err error, code string) bool { return sqlState(err) == code }
+
 // retryable tells whether the same transaction may well succeed when run again.
 func retryable(err error) bool {
 	code := sqlState(err)

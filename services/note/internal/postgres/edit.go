@@ -30,12 +30,14 @@ const (
 // told why. Done alone it is answered.
 var errAlone = errors.New("to be done alone")
 
-// edits are changes of content, which is what people do most. Those that come together go together into one transaction of two round trips, one transaction
-// after the other, so that no two wait for each other's lane of the outbox; a note that somebody else has locked keeps nobody waiting.
+// edits are changes of content, which is what people do most. Those that come together go together into one transaction, one transaction after the other, so that
+// no two wait for each other's lane of the outbox; a note that somebody else has locked keeps nobody waiting. It takes one round trip if all of them were
+// changed here a moment ago by the same people, and two otherwise.
 type edits struct {
 	db     *pg.DB
 	outbox Outbox
 	line   *groupcommit.Queue[*edit]
+	memory *memory // the line's, which runs one group at a time
 }
 
 // edit is what one person wants of a note, and what came of it.
@@ -44,14 +46,16 @@ type edit struct {
 	id     note.ID
 	decide func(*note.Sight) (note.Fact, error)
 
-	got *locked // nil: not there, not theirs, or somebody else's at this moment
-	err error
+	got     *locked // nil: not there, not theirs, or somebody else's at this moment
+	mark    mark    // got's
+	changed bool    // it is to be written
+	err     error
 }
 
 type entry = groupcommit.Entry[*edit]
 
 func newEdits(db *pg.DB, outbox Outbox) *edits {
-	e := &edits{db: db, outbox: outbox}
+	e := &edits{db: db, outbox: outbox, memory: newMemory(time.Now)}
 	e.line = groupcommit.New(groupcommit.Config{Most: mostEdits, Patience: db.Patience()},
 		func(one *edit) string { return string(one.actor.Workspace) + string(one.id) }, e.run)
 	return e
@@ -72,13 +76,11 @@ func (e *edits) run(group []*entry) error {
 	byWorkspace := inWorkspaces(group)
 	ctx, cancel := context.WithTimeout(carrier(group), editTimeout)
 	defer cancel()
-	err := e.db.ExchangeAcross(ctx, func(first *pg.First) {
-		for _, some := range byWorkspace {
-			ask(first, some)
-		}
-	}, func(last *pg.Last) error {
-		return e.write(last, byWorkspace)
-	})
+	err := e.again(ctx, byWorkspace)
+	if errors.Is(err, errForgotten) {
+		err = e.anew(ctx, byWorkspace)
+	}
+	e.memory.keep(group, err)
 	for _, one := range group {
 		switch {
 		case err == nil:
@@ -93,6 +95,17 @@ func (e *edits) run(group []*entry) error {
 		return err
 	}
 	return nil
+}
+
+// anew reads the notes first.
+func (e *edits) anew(ctx context.Context, byWorkspace [][]*entry) error {
+	return e.db.ExchangeAcross(ctx, func(first *pg.First) {
+		for _, group := range byWorkspace {
+			ask(first, group)
+		}
+	}, func(last *pg.Last) error {
+		return e.write(last, byWorkspace)
+	})
 }
 
 // inWorkspaces parts the group by workspace, in the order of their ids: who locks several counts does so in the same order as everybody.
@@ -131,23 +144,30 @@ func carrier(group []*entry) context.Context {
 
 // ask locks the notes of one workspace.
 func ask(first *pg.First, group []*entry) {
-	ids, people := make([]string, len(group)), make([]string, len(group))
-	for i, one := range group {
+	ids, people := idsOf(group)
+	for _, one := range group {
 		one.Value.got = nil
-		ids[i], people[i] = string(one.Value.id), string(one.Value.actor.Person)
 	}
 	first.In(string(group[0].Value.actor.Workspace))
 	first.Queue(lockSights, ids, people).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var at int
-			got, err := readLockedAnd(rows, &at)
+			var m mark
+			got, err := readLockedAnd(rows, &m.note, &m.access, &m.own, &at)
 			if err != nil {
 				return err
 			}
-			group[at-1].Value.got = &got
+			group[at-1].Value.got, group[at-1].Value.mark = &got, m
 		}
 		return rows.Err()
 	})
+}
+
+func idsOf(group []*entry) (notes, people []string) {
+	for _, one := range group {
+		notes, people = append(notes, string(one.Value.id)), append(people, string(one.Value.actor.Person))
+	}
+	return notes, people
 }
 
 // write decides upon each and queues what was decided: first all rows, then all events, since whoever holds a lane must not wait for a count.
@@ -190,6 +210,7 @@ func (e *edits) write(last *pg.Last, byWorkspace [][]*entry) error {
 // decided is what is to be written for one, and what it adds to the workspace; nil if nothing. bytes is how much the group writes already.
 func decided(one *entry, bytes int) (*edited, note.Usage) {
 	v := one.Value
+	v.changed = false
 	if v.err = one.Context.Err(); v.err != nil {
 		return nil, note.Usage{} // nobody waits for it
 	}
@@ -201,6 +222,7 @@ func decided(one *entry, bytes int) (*edited, note.Usage) {
 	if v.err = err; err != nil || change == nil {
 		return nil, note.Usage{}
 	}
+	v.changed = true
 	return change, more
 }
 

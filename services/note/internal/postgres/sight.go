@@ -50,8 +50,8 @@ for update of n`
 	// lockMarks is lockSight with the viewer's own marks locked, too, and so of the same moment: they are not in the note's row.
 	lockMarks = lockSight + `, a`
 
-	// lockSights is lockSight for several notes at once, each with its viewer and its place in the two arrays, without those that somebody else has locked.
-	lockSights = lockedSight + `, i.at` + notesOfOne + withLimits + `
+	// lockSights is lockSight for several notes at once, each with its viewer, its marks and its place in the two arrays, without those that somebody else has locked.
+	lockSights = lockedSight + `, n.xmin, a.xmin, pg_current_xact_id()::xid, i.at` + notesOfOne + withLimits + `
 	join unnest($1::uuid[], $2::uuid[]) with ordinality as i (id, person, at) on n.id = i.id and a.person_id = i.person
 for update of n skip locked`
 
