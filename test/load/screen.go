@@ -17,12 +17,6 @@ func screen(ctx context.Context, s *suite) (*measure.Result, error) {
 	}
 	defer w.Close()
 	idle := w.Usage()
-	var parts *measure.Result
-	if s.anchors {
-		if parts, err = s.besides(ctx, w); err != nil {
-			return nil, err
-		}
-	}
 	pairs, err := s.pairs(ctx, w, s.sockets)
 	if err != nil {
 		return nil, err
@@ -31,6 +25,10 @@ func screen(ctx context.Context, s *suite) (*measure.Result, error) {
 	t, err := world.Drive(ctx, pairs, w.Usage, s.load(s.rate))
 	if t == nil {
 		return nil, err
+	}
+	var parts *measure.Result
+	if s.anchors && err == nil { // not before it: what they leave for the disk to write, the changes would pay for
+		parts, err = s.besides(ctx, w)
 	}
 	r := &measure.Result{
 		Title: fmt.Sprintf("%d changes a second, %d open sockets, %v counted, from the intended time (ms)", s.rate, s.sockets, s.duration),
