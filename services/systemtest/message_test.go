@@ -34,7 +34,7 @@ func wrongsWithin(m protoreflect.MessageDescriptor, around []protoreflect.FullNa
 		return nil
 	}
 	around = append(slices.Clone(around), m.FullName())
-	var all []wrong
+	all := shapes(append(slices.Clone(at), "nobodyKnows"), "1")
 	for i := range m.Fields().Len() {
 		f := m.Fields().Get(i)
 		here := append(slices.Clone(at), f.JSONName())
@@ -67,7 +67,7 @@ func wrongValues(f protoreflect.FieldDescriptor, around []protoreflect.FullName,
 	case protoreflect.BoolKind:
 		return shapes(at, "1", `"x"`, `"true"`, "{}", "[[]]")
 	case protoreflect.EnumKind:
-		return append(shapes(at, "true", "{}", "[[]]", "1.5", "1e100"), odd(at, map[string]string{"a number nobody knows": "99", "a number below": "-1", "a name nobody knows": `"NOBODY_KNOWS"`})...)
+		return append(shapes(at, "true", "{}", "[[]]", "1.5", "1e100", `"NOBODY_KNOWS"`), odd(at, map[string]string{"a number nobody knows": "99", "a number below": "-1"})...)
 	default:
 		return append(shapes(at, "true", `"x"`, `""`, "{}", "[[]]", "1.5", "1e100", "NaN", "0x1"), odd(at, map[string]string{"a number below": "-1", "the highest": "2147483647"})...)
 	}
@@ -175,7 +175,8 @@ func TestEveryPlaceOfAMessageIsReached(t *testing.T) {
 	}
 	slices.Sort(places)
 	want := []string{
-		"again", "byName", "byName.key", "byName.key.count", "byName.key.texts", "byName.key.texts.[0]", "items", "items.[0]", "items.[0].count", "items.[0].texts", "items.[0].texts.[0]",
+		"again", "byName", "byName.key", "byName.key.count", "byName.key.nobodyKnows", "byName.key.texts", "byName.key.texts.[0]",
+		"items", "items.[0]", "items.[0].count", "items.[0].nobodyKnows", "items.[0].texts", "items.[0].texts.[0]", "nobodyKnows",
 	}
 	if got := slices.Compact(places); !slices.Equal(got, want) {
 		t.Errorf("reached are %v, not %v", got, want)

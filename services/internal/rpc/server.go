@@ -84,6 +84,7 @@ func (s *Server) Options() []connect.HandlerOption {
 		connect.WithInterceptors(serving{s.tel}),
 		connect.WithRecover(s.recovered),
 		connect.WithReadMaxBytes(maxMessage),
+		strictly(),
 		connect.WithCompressMinBytes(1 << 10),
 	}
 }

@@ -84,7 +84,7 @@ func TestWhatHappenedToANoteSinceItsLastEditCountsForTheNext(t *testing.T) {
 			func(n noterest.Note) { bob.do("PUT", path(n)+"/pin", nil).want(http.StatusNoContent) }, http.StatusOK,
 			func(a answer) bool { return read[noterest.Note](a).Pinned },
 		},
-		"another row of it was written by nobody we know": {
+		"somebody wrote its row past us": {
 			func(n noterest.Note) {
 				w.db.Exec(t, "update notes set access_version = access_version + 1 where id = $1", n.Id)
 			}, http.StatusOK, nil,
