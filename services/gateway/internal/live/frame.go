@@ -2,8 +2,10 @@ package live
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"math"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"noteworks.dev/services/internal/errs"
 )
@@ -54,7 +56,7 @@ type ClientFrame struct {
 // TypeAuth is the one type of client frame there is.
 const TypeAuth = "auth"
 
-// ParseClientFrame reads a client's frame; what is no JSON object with a type is refused.
+// ParseClientFrame reads a client's frame; what is no JSON object with a type is refused, and so is a key that stands there twice.
 func ParseClientFrame(b []byte) (ClientFrame, error) {
 	var head struct {
 		Type string `json:"type"`
@@ -112,7 +114,7 @@ func eventFrame(e *Event, at Cursor) *Frame {
 
 // quoted is s as JSON; encoding a string cannot fail.
 func quoted(s string) []byte {
-	b, _ := json.Marshal(s)
+	b, _ := jsontext.AppendQuote(nil, s) // what is no UTF-8 is replaced
 	return b
 }
 
