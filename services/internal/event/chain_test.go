@@ -60,29 +60,38 @@ func TestAChainContinuesTheStream(t *testing.T) {
 
 func publish(t testing.TB, bus *event.Bus, count int) {
 	t.Helper()
-	end, err := bus.EndOf(t.Context(), event.StreamNote)
-	if err != nil {
+	if err := tryPublish(t.Context(), t, bus, count); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func tryPublish(ctx context.Context, t testing.TB, bus *event.Bus, count int) error {
+	t.Helper()
+	end, err := bus.EndOf(ctx, event.StreamNote)
+	if err != nil {
+		return err
 	}
 	chain, err := bus.Chain(event.StreamNote, end)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer chain.Close()
+	acked := make(chan error, count)
 	for i := range count {
 		e := noteEvent(t, 0, end.Cursor[0]+int64(i)+1, end.Cursor)
-		err := chain.Publish(t.Context(), e, func(err error) {
-			if err != nil {
-				t.Error(err)
-			}
-		})
-		if err != nil {
-			t.Fatal(err)
+		if err := chain.Publish(ctx, e, func(err error) { acked <- err }); err != nil {
+			return err
 		}
 	}
-	if err := chain.Drain(t.Context()); err != nil {
-		t.Fatal(err)
+	if err := chain.Drain(ctx); err != nil {
+		return err
 	}
+	for range count {
+		if err := <-acked; err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // available waits until JetStream answers: right after a restart the bus may still hold the old connection for good.

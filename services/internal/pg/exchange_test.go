@@ -230,7 +230,9 @@ func TestAnExchangeOverALockedRowKeepsNobodyElseWaiting(t *testing.T) {
 	t.Parallel()
 	w := pgtest.New(t, schema())
 	w.Exec(t, "insert into things (workspace_id, name) values ($1, 'a'), ($1, 'b')", here)
-	db := w.Open(t, impatient(w), telemetry.Discard())
+	cfg := impatient(w)
+	cfg.AcquireTimeout = time.Minute // the server's answer counts, however late it is
+	db := w.Open(t, cfg, telemetry.Discard())
 	defer db.Close()
 	release := lockRow(t, w, "a")
 	lock := func(name string) error {

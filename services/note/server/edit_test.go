@@ -103,7 +103,8 @@ func TestEditsThatWaitGoTogetherAndEachIsAnsweredForItself(t *testing.T) {
 	if held := w.db.Count(t, "select sum(bytes) from note_usage where workspace_id = $1", ann.workspace); held != each*len("by Ann") {
 		t.Errorf("%d bytes are counted", held)
 	}
-	if n := w.db.Count(t, "select count(distinct xmin::text) from notes where version = 2"); n > 3 {
+	// The first few go at once, and then 64 at a time of the 144 that were asked for, most of them to be refused.
+	if n := w.db.Count(t, "select count(distinct xmin::text) from notes where version = 2"); n > 6 {
 		t.Errorf("%d transactions for %d edits", n, len(edit))
 	}
 }
