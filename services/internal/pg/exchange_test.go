@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"gorm.io/gorm"
 
 	"noteworks.dev/services/internal/errs"
 	"noteworks.dev/services/internal/pg"
@@ -159,17 +157,12 @@ func TestWhatCannotBeSentIsToldAtOnce(t *testing.T) {
 	cfg.MaxConns = 1
 	db := w.Open(t, cfg, telemetry.Discard())
 	defer db.Close()
-	held, release := make(chan struct{}), make(chan struct{})
-	var holder sync.WaitGroup
-	holder.Go(func() {
-		_ = db.Tx(t.Context(), func(*gorm.DB) error { close(held); <-release; return nil })
-	})
-	<-held
+	release, all := occupy(t, db, 1)
 	requireUnavailable(t, "no connection", func() error {
 		return db.Send(t.Context(), func(*pg.Last) error { return nil })
 	})
-	close(release)
-	holder.Wait()
+	release()
+	all.Wait()
 	if err := db.Send(t.Context(), func(*pg.Last) error { return nil }); err != nil {
 		t.Errorf("and then: %v", err)
 	}

@@ -1,13 +1,10 @@
 package server_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
 
 	notev1 "noteworks.dev/services/api/gen/note/v1"
 	"noteworks.dev/services/api/gen/rest/noterest"
@@ -19,31 +16,16 @@ func (p *person) edits(n noterest.Note, body string) noterest.Note {
 	return p.changes(n, map[string]any{"body": body})
 }
 
-// unread runs do while no statement gets at people, which whoever reads a note to change it looks at.
-func (w *world) unread(do func()) {
-	w.t.Helper()
-	ctx := w.t.Context()
-	tx, err := w.db.Superuser.BeginTx(ctx, pgx.TxOptions{})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if _, err := tx.Exec(ctx, "lock table people in access exclusive mode"); err != nil {
-		w.t.Fatal(err)
-	}
-	do()
-}
-
 func TestWhoGoesOnWritingIsNotReadFirst(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t)
 	ann, elsewhere := w.person("Ann"), w.personOf(newID(), "Cat")
 	one, other := ann.edits(ann.writes("One", ""), "begun"), elsewhere.edits(elsewhere.writes("Other", ""), "begun")
-	w.unread(func() {
-		for i := range 3 {
-			one, other = ann.edits(one, fmt.Sprint("on ", i)), elsewhere.edits(other, fmt.Sprint("on ", i))
-		}
-	})
+	release := w.locks("lock table people in access exclusive mode") // at which whoever reads a note to change it looks
+	for i := range 3 {
+		one, other = ann.edits(one, fmt.Sprint("on ", i)), elsewhere.edits(other, fmt.Sprint("on ", i))
+	}
+	release()
 	if got := ann.reads(one.Id); got.Body != "on 2" || got.Version != 5 || got.UpdatedBy.Name != "Ann" {
 		t.Errorf("in the end: %+v", got)
 	}
@@ -124,24 +106,13 @@ func TestANoteThatSomebodyHasLockedKeepsNoOtherWaitingWhoGoesOnWriting(t *testin
 	w := startWorld(t, patient)
 	ann, bob := w.person("Ann"), w.person("Bob")
 	held, free := ann.edits(ann.writes("Held", ""), "1"), bob.edits(bob.writes("Free", ""), "1")
-	tx, err := w.db.Superuser.BeginTx(t.Context(), pgx.TxOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
-	if _, err := tx.Exec(t.Context(), "select from notes where id = $1 for update", held.Id); err != nil {
-		t.Fatal(err)
-	}
+	release := w.locks(rowOf, held.Id)
 	waits := make(chan answer, 1)
 	go func() {
 		waits <- ann.do("PATCH", notes+"/"+held.Id, map[string]any{"body": "2"}, ifMatch(held.Version))
 	}()
-	eventually(t, "Ann waits for the lock", func() bool {
-		return w.db.Count(t, "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'") == 1
-	})
+	eventually(t, "Ann waits for the lock", func() bool { return w.waiting() == 1 })
 	bob.edits(free, "2")
-	if err := tx.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	release()
 	(<-waits).want(http.StatusOK)
 }

@@ -1,12 +1,9 @@
 package server_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
 
 	notev1 "noteworks.dev/services/api/gen/note/v1"
 	"noteworks.dev/services/api/gen/rest/noterest"
@@ -17,15 +14,7 @@ import (
 // together runs all while nobody gets at a note, so that they queue, and then lets them go.
 func (w *world) together(all ...func() answer) []answer {
 	w.t.Helper()
-	ctx := w.t.Context()
-	tx, err := w.db.Superuser.BeginTx(ctx, pgx.TxOptions{})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if _, err := tx.Exec(ctx, "lock table notes in access exclusive mode"); err != nil {
-		w.t.Fatal(err)
-	}
+	release := w.locks("lock table notes in access exclusive mode")
 	asked := make(chan struct{}, len(all))
 	for i, do := range all {
 		all[i] = func() answer {
@@ -42,9 +31,7 @@ func (w *world) together(all ...func() answer) []answer {
 		return w.db.Count(w.t, `select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
 			and query like 'select n.id, n.owner_id%'`) == 1
 	})
-	if err := tx.Commit(ctx); err != nil {
-		w.t.Fatal(err)
-	}
+	release()
 	return <-answers
 }
 

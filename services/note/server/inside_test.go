@@ -179,21 +179,12 @@ func TestAStopLosesNothing(t *testing.T) {
 	w := startWorld(t)
 	ann := w.person("Ann")
 	n := ann.writes("Plan", "")
-	tx, err := w.db.Superuser.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
-	if _, err := tx.Exec(t.Context(), "select from notes where id = $1 for update", n.Id); err != nil {
-		t.Fatal(err)
-	}
+	release := w.locks(rowOf, n.Id)
 	changed, stopped := make(chan answer, 1), make(chan struct{})
 	go func() {
 		changed <- ann.do("PATCH", notes+"/"+n.Id, map[string]any{"title": "last"}, ifMatch(1))
 	}()
-	eventually(t, "the request", func() bool {
-		return w.db.Count(t, "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'") > 0
-	})
+	eventually(t, "the request", func() bool { return w.waiting() > 0 })
 	go func() {
 		defer close(stopped)
 		stop(t, w.srv)
@@ -205,9 +196,7 @@ func TestAStopLosesNothing(t *testing.T) {
 		}
 		return err != nil
 	})
-	if err := tx.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	release()
 	if got := read[noterest.Note]((<-changed).want(http.StatusOK)); got.Title != "last" {
 		t.Fatalf("%+v", got)
 	}

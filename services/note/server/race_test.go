@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	notev1 "noteworks.dev/services/api/gen/note/v1"
 	"noteworks.dev/services/api/gen/rest/noterest"
 	"noteworks.dev/services/note/server"
@@ -129,16 +127,14 @@ func (w *world) holding(n noterest.Note, statement string, args []any, do func()
 	for _, s := range []struct {
 		sql  string
 		args []any
-	}{{"select from notes where id = $1 for update", []any{n.Id}}, {statement, args}} {
+	}{{rowOf, []any{n.Id}}, {statement, args}} {
 		if _, err := tx.Exec(ctx, s.sql, s.args...); err != nil {
 			w.t.Fatal(err)
 		}
 	}
 	done := make(chan answer, 1)
 	go func() { done <- do() }()
-	eventually(w.t, "waiting for the row", func() bool {
-		return w.db.Count(w.t, "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'") > 0
-	})
+	eventually(w.t, "waiting for the row", func() bool { return w.waiting() > 0 })
 	if err := tx.Commit(ctx); err != nil {
 		w.t.Fatal(err)
 	}
@@ -211,14 +207,7 @@ func TestAHeldNoteBlocksNoOther(t *testing.T) {
 	for range 8 { // in every lane
 		others = append(others, ann.writes("Free", ""))
 	}
-	tx, err := w.db.Superuser.BeginTx(t.Context(), pgx.TxOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
-	if _, err := tx.Exec(t.Context(), "select from notes where id = $1 for update", held.Id); err != nil {
-		t.Fatal(err)
-	}
+	w.locks(rowOf, held.Id)
 	refused := ann.do("PATCH", notes+"/"+held.Id, map[string]any{"body": "x"}, ifMatch(1)).problem(http.StatusServiceUnavailable, "busy")
 	if refused.header.Get("Retry-After") == "" {
 		t.Error("without Retry-After")
@@ -233,17 +222,7 @@ func TestAClientThatLeavesCancelsItsQuery(t *testing.T) {
 	w := startWorld(t)
 	ann := w.person("Ann")
 	w.indexed(ann.writes("Plan", "")) // so that nobody else waits for the table
-	tx, err := w.db.Superuser.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
-	if _, err := tx.Exec(t.Context(), "lock table notes in access exclusive mode"); err != nil {
-		t.Fatal(err)
-	}
-	waiting := func() int {
-		return w.db.Count(t, "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")
-	}
+	w.locks("lock table notes in access exclusive mode")
 	ctx, leave := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
@@ -253,10 +232,10 @@ func TestAClientThatLeavesCancelsItsQuery(t *testing.T) {
 		}
 		done <- err
 	}()
-	eventually(t, "the query", func() bool { return waiting() == 1 })
+	eventually(t, "the query", func() bool { return w.waiting() == 1 })
 	left := time.Now()
 	leave()
-	eventually(t, "the end of the query", func() bool { return waiting() == 0 })
+	eventually(t, "the end of the query", func() bool { return w.waiting() == 0 })
 	if took := time.Since(left); took > time.Second {
 		t.Fatalf("the query went on for %s", took)
 	}

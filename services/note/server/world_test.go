@@ -396,6 +396,35 @@ func (w *world) stranger(name string) *person {
 	return w.personOf(w.workspace, name)
 }
 
+// rowOf locks the row of a note.
+const rowOf = "select from notes where id = $1 for update"
+
+// locks has somebody else execute statement and hold what it locked until released, which commits.
+func (w *world) locks(statement string, args ...any) (release func()) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	tx, err := w.db.Superuser.Begin(ctx)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }) // where it was not released
+	if _, err := tx.Exec(ctx, statement, args...); err != nil {
+		w.t.Fatal(err)
+	}
+	return func() {
+		w.t.Helper()
+		if err := tx.Commit(ctx); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// waiting is how many statements wait for somebody's lock.
+func (w *world) waiting() int {
+	w.t.Helper()
+	return w.db.Count(w.t, "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")
+}
+
 func (w *world) personOf(workspace, name string) *person {
 	w.t.Helper()
 	p := &person{w: w, t: w.t, id: newID(), name: name, workspace: workspace}

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -24,7 +23,7 @@ func newRecollection() *recollection {
 }
 
 func by(person note.PersonID, id note.ID) *entry {
-	return &entry{Context: context.Background(), Value: &edit{actor: note.Actor{Workspace: "w", Person: person}, id: id}}
+	return &entry{Value: &edit{actor: note.Actor{Workspace: "w", Person: person}, id: id}}
 }
 
 // written is an edit as it is after it was written.
