@@ -95,21 +95,12 @@ func errorFrame(code string) *Frame {
 	return newFrame("", append(b, '}'))
 }
 
-func eventFrame(e *Event, at Cursor) *Frame {
-	b := make([]byte, 0, len(e.Data)+192)
-	b = append(b, `{"type":"event","event":`...)
-	b = append(b, quoted(e.Type)...)
-	b = append(b, `,"id":`...)
-	b = append(b, quoted(e.ID)...)
-	b = append(b, `,"cursor":"`...)
-	b = append(b, at.String()...)
-	b = append(b, `","data":`...)
-	b = append(b, e.Data...)
-	note := e.Note
+func eventFrame(e *Event, note string, at Cursor) *Frame {
 	if e.Withdrawn != (Withdrawal{}) {
 		note = "" // it says that the note is gone, and nothing of the note: never taken back
 	}
-	return newFrame(note, append(b, '}'))
+	return newFrame(note,
+		[]byte(`{"type":"event","event":`), quoted(e.Type), []byte(`,"id":`), quoted(e.ID), []byte(`,"cursor":"`+at.String()+`","data":`), e.Data, []byte{'}'})
 }
 
 // quoted is s as JSON; encoding a string cannot fail.
@@ -118,12 +109,15 @@ func quoted(s string) []byte {
 	return b
 }
 
-// newFrame puts the header of a final, unmasked text message before payload.
-func newFrame(note string, payload []byte) *Frame {
-	const finalText, two, eight = 0x81, 126, 127
-	wire := make([]byte, 0, len(payload)+10)
-	wire = append(wire, finalText)
-	switch n := len(payload); {
+// newFrame puts the header of a final, unmasked text message before what the parts are together.
+func newFrame(note string, parts ...[]byte) *Frame {
+	const finalText, two, eight, longest = 0x81, 126, 127, 10
+	n := 0
+	for _, part := range parts {
+		n += len(part)
+	}
+	wire := append(make([]byte, 0, longest+n), finalText)
+	switch {
 	case n < two:
 		wire = append(wire, byte(n))
 	case n <= math.MaxUint16:
@@ -131,5 +125,8 @@ func newFrame(note string, payload []byte) *Frame {
 	default:
 		wire = binary.BigEndian.AppendUint64(append(wire, eight), uint64(n)) //nolint:gosec // a length
 	}
-	return &Frame{wire: append(wire, payload...), note: note}
+	for _, part := range parts {
+		wire = append(wire, part...)
+	}
+	return &Frame{wire: wire, note: note}
 }

@@ -258,25 +258,20 @@ func (h *Hub) skipped(e *Event) bool {
 
 // keepAndSend puts e into the ring and, unless holding, into the queues of its audience.
 func (h *Hub) keepAndSend(e *Event) (sockets int) {
-	kept := entry{
-		stream: e.Stream, lane: e.Lane, position: e.Position, after: h.at,
-		workspace: e.Workspace, audience: e.Audience, everyone: e.Everyone,
-		note: e.Note, withdrawn: e.Withdrawn,
-		frame: eventFrame(e, h.at), occurred: e.Time, at: h.now(),
-	}
-	h.ring.add(kept, h.evicted)
+	one := entryOf(e, h.at, h.now())
+	h.ring.add(one, h.evicted)
 	r := h.rooms[e.Workspace]
 	if r == nil {
 		return 0
 	}
 	if e.Everyone {
 		for _, clients := range r.people {
-			sockets += h.send(clients, &kept)
+			sockets += h.send(clients, one)
 		}
 		return sockets
 	}
 	for _, person := range e.Audience {
-		sockets += h.send(r.people[person], &kept)
+		sockets += h.send(r.people[person], one)
 	}
 	return sockets
 }

@@ -3,6 +3,7 @@ package live
 import (
 	"slices"
 	"time"
+	"unique"
 )
 
 // entry is one event that browsers may see, as the ring keeps it.
@@ -20,6 +21,24 @@ type entry struct {
 	occurred  time.Time // by the clock of the service
 	at        time.Time // when it came here
 }
+
+// entryOf is e, which came at that time and after which this process stood there.
+func entryOf(e *Event, after Cursor, at time.Time) *entry {
+	audience := make([]string, len(e.Audience))
+	for i, person := range e.Audience {
+		audience[i] = kept(person)
+	}
+	note := kept(e.Note)
+	return &entry{
+		stream: e.Stream, lane: e.Lane, position: e.Position, after: after,
+		workspace: kept(e.Workspace), audience: audience, everyone: e.Everyone,
+		note: note, withdrawn: e.Withdrawn,
+		frame: eventFrame(e, note, after), occurred: e.Time, at: at,
+	}
+}
+
+// kept is s without the message it was read from, which would stay in memory with it; of what many entries name there is mostly one copy.
+func kept(s string) string { return unique.Make(s).Value() }
 
 // cost is roughly what the entry holds in memory.
 func (e *entry) cost() int {
@@ -44,7 +63,7 @@ type ring struct {
 	maxCount, maxBytes int
 	maxAge             time.Duration
 
-	entries []entry // entries[head:] are alive
+	entries []*entry // entries[head:] are alive
 	head    int
 	bytes   int
 }
@@ -52,10 +71,10 @@ type ring struct {
 func (r *ring) len() int { return len(r.entries) - r.head }
 
 // newest is the entry that is back before the latest one.
-func (r *ring) newest(back int) *entry { return &r.entries[len(r.entries)-1-back] }
+func (r *ring) newest(back int) *entry { return r.entries[len(r.entries)-1-back] }
 
 // add appends e and tells evicted of each entry that has to go for it.
-func (r *ring) add(e entry, evicted func(*entry)) {
+func (r *ring) add(e *entry, evicted func(*entry)) {
 	r.entries = append(r.entries, e)
 	r.bytes += e.cost()
 	for r.len() > r.maxCount || r.bytes > r.maxBytes {
@@ -72,10 +91,10 @@ func (r *ring) expire(now time.Time, evicted func(*entry)) {
 }
 
 func (r *ring) drop(evicted func(*entry)) {
-	e := &r.entries[r.head]
+	e := r.entries[r.head]
 	r.bytes -= e.cost()
 	evicted(e)
-	*e = entry{}
+	r.entries[r.head] = nil
 	r.head++
 	if r.head*2 > cap(r.entries) {
 		r.compact()
