@@ -200,13 +200,14 @@ func repeatable(r *http.Request) bool {
 	return r.Header.Get("Idempotency-Key") != ""
 }
 
-// outbound is r for addr. RoundTrippers must not change the request they are given.
+// outbound is r for addr. RoundTrippers must not change the request they are given; its headers are the same, and nobody's to change.
 func (t *Transport) outbound(r *http.Request, addr netip.AddrPort, body *heldBody) *http.Request {
-	out := r.Clone(r.Context())
+	out, to := r.WithContext(r.Context()), *r.URL
 	if out.Host == "" {
 		out.Host = r.URL.Host
 	}
-	out.URL.Scheme, out.URL.Host = t.base.Scheme, addr.String()
+	to.Scheme, to.Host = t.base.Scheme, addr.String()
+	out.URL = &to
 	body.put(out)
 	return out
 }

@@ -74,15 +74,16 @@ func bodyTooLarge(limit int64) *errs.Error {
 // that the connection must end.
 func Recover(h http.Handler, tel *telemetry.Telemetry) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := telemetry.WithLog(r.Context(), tel.Log)
-		r = r.WithContext(ctx)
+		if telemetry.LogFrom(r.Context()) != tel.Log {
+			r = r.WithContext(telemetry.WithLog(r.Context(), tel.Log))
+		}
 		tracked := track(w)
 		defer func() {
 			if p := recover(); p != nil {
 				recovered(tracked, r, p)
 			}
 		}()
-		h.ServeHTTP(tracked.writer, r)
+		h.ServeHTTP(tracked, r)
 	})
 }
 
@@ -93,8 +94,9 @@ func recovered(w *tracked, r *http.Request, p any) {
 	err := fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 	span := trace.SpanFromContext(r.Context())
 	span.SetStatus(codes.Error, "panic")
+	half := w.started
 	problem.Write(w, r, errs.Internal("internal", "").WithCause(err))
-	if w.started {
+	if half {
 		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
 	}
 }

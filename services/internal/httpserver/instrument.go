@@ -128,6 +128,6 @@ func AccessLog(h http.Handler, tel *telemetry.Telemetry) http.Handler {
 				slog.Int64("bytes", t.bytes),
 				slog.Duration("took", time.Since(start)))
 		}()
-		h.ServeHTTP(t.writer, r)
+		h.ServeHTTP(t, r)
 	})
 }
