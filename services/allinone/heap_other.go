@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// inHugePages does nothing: it is the kernel's business here.
+func inHugePages([]byte) {}
