@@ -260,10 +260,21 @@ func TestMetricsAndHealthAreServed(t *testing.T) {
 			t.Errorf("%s answers %d: %s", path, code, body)
 		}
 	}
-	_, metrics := get(t, "http://"+addr+"/metrics")
 	for _, name := range []string{`noteworks_operator_workspaces{isolation="Shared",ready="True",reason="Ready"}`, "controller_runtime_reconcile_total"} {
-		if !strings.Contains(metrics, name) {
-			t.Errorf("no %s in the metrics", name)
+		untilMetric(t, "http://"+addr+"/metrics", name)
+	}
+}
+
+// untilMetric asks until it is there: the operator counts what it has heard of, which may be a moment after the test has.
+func untilMetric(t *testing.T, url, name string) {
+	t.Helper()
+	for asked := time.Now(); ; <-time.After(10 * time.Millisecond) {
+		_, metrics := get(t, url)
+		if strings.Contains(metrics, name) {
+			return
+		}
+		if time.Since(asked) > 30*time.Second {
+			t.Fatalf("no %s in the metrics", name)
 		}
 	}
 }
