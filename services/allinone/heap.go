@@ -14,19 +14,20 @@ import (
 const (
 	ballastBytes = 96 << 20
 	hugeBytes    = 256 << 20
-	memoryLimit  = 512<<20 + ballastBytes
+	memoryLimit  = 512 << 20 // beside the ballast, which Go counts, too
 )
 
-// prepareHeap is called before anything has grown the heap, and the memory it returns is kept until the end. GOGC and GOMEMLIMIT decide if they are set.
+// prepareHeap is called before anything has grown the heap, and the memory it returns is kept until the end. GOGC and GOMEMLIMIT decide if they are set,
+// without ballast, which would be a part of what they allow.
 func prepareHeap() (ballast []byte) {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
+	limited := os.Getenv("GOMEMLIMIT") != ""
+	if !limited && os.Getenv("GOGC") == "" {
+		ballast = make([]byte, ballastBytes)
+		inHugePages(make([]byte, hugeBytes))
+		runtime.GC() // gives the addresses back to the heap
 	}
-	if os.Getenv("GOGC") != "" {
-		return nil
+	if !limited {
+		debug.SetMemoryLimit(int64(memoryLimit + len(ballast)))
 	}
-	ballast = make([]byte, ballastBytes)
-	inHugePages(make([]byte, hugeBytes))
-	runtime.GC() // gives the addresses back to the heap
 	return ballast
 }

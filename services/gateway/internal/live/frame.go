@@ -91,8 +91,7 @@ func cursorFrame(at Cursor) *Frame {
 func resyncFrame() *Frame { return newFrame("", []byte(`{"type":"resync"}`)) }
 
 func errorFrame(code string) *Frame {
-	b := append([]byte(`{"type":"error","code":`), quoted(code)...)
-	return newFrame("", append(b, '}'))
+	return newFrame("", []byte(`{"type":"error","code":`), quoted(code), []byte{'}'})
 }
 
 func eventFrame(e *Event, note string, at Cursor) *Frame {
