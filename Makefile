@@ -29,9 +29,9 @@ PUSH ?=
 IMAGE_LOAD ?= kind load image-archive
 # How long `make fuzz` looks at each parser
 FUZZTIME ?= 60s
-# What `make test-go` runs, and how
+# What `make test-go` runs, and how: anew, since Go does not see that a program has changed which a test builds and starts
 PKG ?= ./...
-GOTEST ?= -race -timeout 20m
+GOTEST ?= -race -count=1 -timeout 20m
 # The browser of the end-to-end tests
 CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome))
 

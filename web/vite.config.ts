@@ -13,6 +13,8 @@ export default defineConfig({
     manifest: true,
     // The content security policy allows no data: URLs but for images.
     assetsInlineLimit: 0,
+    // In kB. The editor is one chunk, loaded when a note is opened; what the first page may weigh is measured by scripts/check-size.mjs.
+    chunkSizeWarningLimit: 600,
   },
   define: {
     __VUE_OPTIONS_API__: true,

@@ -32,7 +32,7 @@ func sizes(ctx context.Context, s *suite) (*measure.Result, error) {
 	r := &measure.Result{
 		Title: "Reading, listing and searching one workspace by its size (ms, median / 95 of 100)",
 		Text: fmt.Sprintf("All three workspaces are in one database. One request at a time, %d of each kind, through the gateway. Pages are of 50. The owner sees every note, the reader one of %s. A rare word is in about "+
-			"one note of 1,000, a usual one in one of 40, the frequent one in nearly every note: what a search for it costs grows with the notes that hold it.", questions, thousands(readerSees)),
+			"one note of 1,000, a usual one in one of 40, the frequent one in nearly every note.", questions, thousands(readerSees)),
 		Figures: map[string]float64{},
 	}
 	for i, n := range counts {

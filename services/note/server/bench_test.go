@@ -56,7 +56,7 @@ func (w *world) manyNotes(n int, ann, other *person) {
 	for _, sql := range []string{
 		`insert into notes select $1::uuid, id, owner, title, body, '[]', 1, at, at, owner from filler`,
 		`insert into note_access (workspace_id, note_id, person_id, role, granted_by, granted_at, seen_at) select $1::uuid, id, owner, 4, owner, at, at from filler`,
-		`insert into note_search select $1::uuid, id, 1, lower(title), to_tsvector('simple', title || ' ' || body) from filler`,
+		`insert into note_search select $1::uuid, id, 1, lower(title), to_tsvector('simple', title || ' ' || body), at from filler`,
 	} {
 		w.db.Exec(w.t, sql, w.workspace)
 	}

@@ -126,6 +126,8 @@ func TestRowsOfAnotherWorkspaceDoNotExist(t *testing.T) {
 			requireNoRow(t, tx, "select count(*) from "+table)
 		}
 		requireNoRow(t, tx, `select cardinality(note_search_hits('''secret'':*', '%secret%'))`)
+		requireNoRow(t, tx, `select count(*) from note_search_found('''secret'':*', '%secret%')`)
+		requireNoRow(t, tx, `select count(*) from note_search_titled('secret')`)
 		for _, statement := range []string{
 			"update notes set title = 'mine'", "delete from notes", "delete from note_access", "update note_search set title = ''",
 			"update note_usage set notes = 0",
@@ -170,9 +172,14 @@ func TestTheOwnersWindowShowsIdsOnly(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, server.Migrations()...)
 	db.Exec(t, `insert into note_search values ($1, $2, 1, 'secret', '''secret'':1'), ($3, $2, 1, 'secret', '''secret'':1')`, newID(), newID(), newID())
-	var hits int
-	if err := db.Owner.QueryRow(t.Context(), `select cardinality(note_search_hits('''secret''', '%secret%'))`).Scan(&hits); err != nil || hits != 0 {
-		t.Fatalf("without a workspace the function finds %d, %v", hits, err)
+	for _, function := range []string{
+		`select cardinality(note_search_hits('''secret''', '%secret%'))`,
+		`select count(*) from note_search_found('''secret''', '%secret%')`, `select count(*) from note_search_titled('secret')`,
+	} {
+		var hits int
+		if err := db.Owner.QueryRow(t.Context(), function).Scan(&hits); err != nil || hits != 0 {
+			t.Fatalf("without a workspace %s is %d, %v", function, hits, err)
+		}
 	}
 }
 

@@ -140,7 +140,7 @@ from bodies join titles using (i) order by i`, begin, count, len(spaces), spaces
 			with(note, "person_id", "s.reader", "granted_by", "s.owner", "granted_at", "s.at", "seen_at", "s.at")},
 		{"note_revisions", "t.note_id = $1 and t.version = 1", "seed s", with(note, "title", "s.title", "body", "s.body", "tags", "jsonb_build_array(s.tag)", "author_id", "s.owner")},
 		{"note_tags", "t.note_id = $1", "seed s", with(note, "tag", "s.tag", "tag_key", "s.tag")},
-		{"note_search", "t.note_id = $1", "seed s", with(note, "title", "s.title", "version", "1", "doc", document)},
+		{"note_search", "t.note_id = $1", "seed s", with(note, "title", "s.title", "version", "1", "at", "s.at", "doc", document)},
 	} {
 		if _, err := (cloning{table: c.table, like: c.like, from: c.of, set: c.set}).run(ctx, tx.Conn(), like); err != nil {
 			return err

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"gorm.io/gorm"
 
@@ -14,10 +13,6 @@ import (
 const (
 	// excerptLength is how much of a body a list shows, in characters.
 	excerptLength = 200
-	// excerptWithin is where a search looks for its hit to show it; beyond it the excerpt is the beginning.
-	excerptWithin = 10_000
-	// maxRanked bounds the hits that are ranked: of more, the newest are. Nobody pages through that many.
-	maxRanked = 1_000
 	// maxTagCounts bounds the list of tags.
 	maxTagCounts = 1_000
 )
@@ -30,7 +25,13 @@ func (s *Store) List(ctx context.Context, actor note.Actor, q note.Query) (note.
 	}
 	var found []hit
 	err := s.in(ctx, actor, func(tx *gorm.DB) (err error) {
-		statement, args := listed(actor, q, words)
+		var args arguments
+		statement := ""
+		if words.Empty() {
+			statement = listed(&args, actor, q)
+		} else {
+			statement = searched(&args, actor, q, words)
+		}
 		found, err = rows(tx, readHit, statement, args...)
 		return err
 	})
@@ -73,89 +74,99 @@ func readHit(s scanner) (h hit, err error) {
 }
 
 const sharedWithOthers = `,
-	exists (select from note_access x where x.workspace_id = n.workspace_id and x.note_id = n.id and x.role < 4)`
+	coalesce((select true from note_access x where x.workspace_id = n.workspace_id and x.note_id = n.id and x.role < 4 limit 1), false)`
 
-// listed is the statement for q. By time it can be read from either end: the person's notes, or the workspace's newest.
-func listed(actor note.Actor, q note.Query, words search.Query) (string, arguments) {
-	var args arguments
-	if words.Empty() {
-		where := selected(&args, actor, q)
-		if q.After != nil {
-			where += " and (n.updated_at, n.id) < (" + args.add(q.After.At) + "::timestamptz, " + args.add(q.After.ID) + "::uuid)"
-		}
-		return `select ` + beforeBody + fmt.Sprintf("left(n.body, %d)", excerptLength) + afterBody + sharedWithOthers + `, 0::real` + notesOfOne + `
-where ` + where + `
-order by n.updated_at desc, n.id desc limit ` + args.add(q.Limit+1), args
-	}
-	return searched(&args, actor, q, words), args
-}
-
-// searched finds ids first (see the migration), keeps those the person sees and q selects, ranks them, and reads one page of them. The ids meet the
-// person's notes as an array in one index: whichever of the two is short, it is short work.
-func searched(args *arguments, actor note.Actor, q note.Query, words search.Query) string {
-	terms, part := nullable(args, words.Terms)+"::tsquery", nullable(args, words.Part)
-	beginning := args.add(words.Beginning())
+// pageAs reads the notes of the CTE page (id, rank) for the person, one by one: to PostgreSQL page may be any number of rows, and it would read all of
+// a workspace's notes beside them.
+func pageAs(person string, excerpt int) string {
 	return `
-with visible as materialized (
-	select n.id, n.updated_at from note_access a
-		join notes n on n.workspace_id = a.workspace_id and n.id = a.note_id
-	where a.note_id = any((select note_search_hits(` + terms + `, ` + part + `))::uuid[]) and ` + selected(args, actor, q) + `
-	order by n.updated_at desc, n.id desc limit ` + fmt.Sprint(maxRanked) + `
-), ranked as materialized (
-	select v.id, v.updated_at, (coalesce(ts_rank('{0.1, 0.2, 0.4, 1.0}', s.doc, ` + terms + `, 1), 0)
-		+ case when s.title like ` + beginning + ` then 2 when s.title like ` + part + ` then 1 else 0 end)::real as rank
-	from visible v join note_search s on s.note_id = v.id
-), page as materialized (
-	select id, rank from ranked` + afterPlace(args, q.After) + `
-	order by rank desc, updated_at desc, id desc limit ` + args.add(q.Limit+1) + `
+select ` + beforeBody + fmt.Sprintf("left(n.body, %d)", excerpt) + afterBody + sharedWithOthers + `, p.rank
+from page p
+	cross join lateral (select * from notes where id = p.id offset 0) n
+	cross join lateral (select * from note_access where note_id = p.id and person_id = ` + person + ` offset 0) a` + named + `
+order by p.rank desc, n.updated_at desc, n.id desc`
+}
+
+const (
+	// fewNotes is how many notes somebody may see for all of them to be read.
+	fewNotes = 2_000
+	// newestNotes is how many of a workspace's newest notes are looked through for those that somebody sees who sees more; whoever sees few sees
+	// most of them, as in a small workspace, or hardly any.
+	newestNotes, newestForFew = 5_000, 300
 )
-select ` + beforeBody + fmt.Sprintf("left(n.body, %d)", excerptWithin) + afterBody + sharedWithOthers + `, r.rank
-from page r
-	join notes n on n.id = r.id
-	join note_access a on a.workspace_id = n.workspace_id and a.note_id = n.id and a.person_id = ` + args.add(actor.Person) + named + `
-order by r.rank desc, n.updated_at desc, n.id desc`
-}
 
-func afterPlace(args *arguments, after *note.Place) string {
-	if after == nil {
-		return ""
+// listed is the statement for a page by time. A list can be read from two ends, the person's notes and the workspace's newest ones, and which of them is
+// short depends on how much the person sees: somebody's few notes of a million, or the newest of the million that are all theirs. PostgreSQL can
+// not know that when it plans. So the statement finds out: the newest are looked through, and only where those do not fill the page, though there are older
+// ones, all that the person sees are read and sorted.
+func listed(args *arguments, actor note.Actor, q note.Query) string {
+	person, limit := args.add(actor.Person), args.add(q.Limit+1)
+	theirs := own(args, person, q)
+	stands := stands(q.View, person)
+	if q.After != nil {
+		stands += " and (n.updated_at, n.id) < (" + args.add(q.After.At) + "::timestamptz, " + args.add(q.After.ID) + "::uuid)"
 	}
-	return ` where (rank, updated_at, id) < (` + args.add(after.Rank) + `::real, ` + args.add(after.At) + `::timestamptz, ` + args.add(after.ID) + `::uuid)`
+	const byTime = ` order by n.updated_at desc, n.id desc`
+	newest := fmt.Sprintf(`(select case when few then %d else %d end from see)`, newestForFew, newestNotes)
+	return `
+with ` + see(theirs) + `, newest as materialized (
+	select n.id, n.updated_at
+	from (select n.id, n.updated_at from notes n where ` + stands + byTime + ` limit ` + newest + `) n
+	cross join lateral (select from note_access a where a.note_id = n.id and ` + theirs + ` offset 0) a` + byTime + ` limit ` + limit + `
+), looked as materialized (
+	select (select count(*) from newest) = ` + limit + ` or not exists (
+		select from notes n where ` + stands + byTime + ` offset ` + newest + ` limit 1) as enough
+), page as materialized (
+	select id, 0::real as rank from newest where (select enough from looked)
+	union all (
+		select n.id, 0::real
+		from note_access a
+		cross join lateral (select n.id, n.updated_at from notes n where n.id = a.note_id and ` + stands + ` offset 0) n
+		where not (select enough from looked) and ` + theirs + byTime + ` limit ` + limit + `
+	)
+)` + pageAs(person, excerptLength)
 }
 
-func nullable(args *arguments, text string) string {
-	if text == "" {
-		return args.add(nil) + "::text"
-	}
-	return args.add(text) + "::text"
+// see is the CTE that says whether few notes are theirs, which is what own says.
+func see(theirs string) string {
+	return fmt.Sprintf(`see as materialized (
+	select count(*) <= %d as few from (select from note_access a where %s limit %d) a
+)`, fewNotes, theirs, fewNotes+1)
 }
 
-// selected is the condition on n and a for the notes that the person sees and q wants.
-func selected(args *arguments, actor note.Actor, q note.Query) string {
-	all := []string{"a.person_id = " + args.add(actor.Person), inView(q.View)}
+// own is the condition on the person's rows of note_access, a, of the notes that q wants.
+func own(args *arguments, person string, q note.Query) string {
+	condition := "a.person_id = " + person + " and " + marks(q.View)
 	if q.Tag != "" {
-		all = append(all, "exists (select from note_tags t where t.workspace_id = n.workspace_id and t.note_id = n.id and t.tag_key = "+
-			args.add(note.TagKey(q.Tag))+")")
+		condition += " and exists (select from note_tags t where t.workspace_id = a.workspace_id and t.note_id = a.note_id and t.tag_key = " +
+			args.add(note.TagKey(q.Tag)) + ")"
 	}
-	return strings.Join(all, " and ")
+	return condition
 }
 
-func inView(v note.View) string {
-	const here = "n.trashed_at is null"
+func marks(v note.View) string {
 	switch v {
 	case note.ViewMine:
-		return here + " and not a.archived and a.role = 4"
+		return "not a.archived and a.role = 4"
 	case note.ViewShared:
-		return here + " and not a.archived and a.role < 4"
+		return "not a.archived and a.role < 4"
 	case note.ViewPinned:
-		return here + " and a.pinned"
+		return "a.pinned"
 	case note.ViewArchived:
-		return here + " and a.archived"
+		return "a.archived"
 	case note.ViewTrash:
-		return "n.trashed_at is not null and a.role = 4"
+		return "a.role = 4"
 	case note.ViewAll:
 	}
-	return here + " and not a.archived"
+	return "not a.archived"
+}
+
+// stands is the condition on a note, n, for the view: in the trash or not.
+func stands(v note.View, person string) string {
+	if v == note.ViewTrash {
+		return "n.trashed_at is not null and n.owner_id = " + person
+	}
+	return "n.trashed_at is null"
 }
 
 // Tags is note.Store's.

@@ -61,3 +61,19 @@ func TestNotesThatAreThereAreCounted(t *testing.T) {
 		}
 	}
 }
+
+func TestNotesThatAreIndexedHaveTheirTimes(t *testing.T) {
+	t.Parallel()
+	w := pgtest.New(t, before(t, "00105_sizes.sql"))
+	one, two := uuid.NewString(), uuid.NewString()
+	w.Exec(t, `insert into workspaces (workspace_id, slug, title, version, deleted) values ($1, '', '', 1, false), ($2, '', '', 1, false)`, one, two)
+	w.Exec(t, `insert into notes select w, gen_random_uuid(), w, 'x', '', '[]', 1, now(), now() - interval '1 day', w, null from unnest(array[$1, $1, $2]::uuid[]) w`, one, two)
+	w.Exec(t, `insert into note_search (workspace_id, note_id, version, title, doc) select workspace_id, id, 1, 'x', '' from notes`)
+
+	if err := pg.Migrate(t.Context(), w.Config, postgres.Migrations); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.Count(t, "select count(*) from note_search s join notes n on n.id = s.note_id and n.updated_at = s.at"); n != 3 {
+		t.Errorf("%d of 3 have the time of the note", n)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -22,27 +23,29 @@ func IndexIn(tx *gorm.DB, workspace note.WorkspaceID) Index { return Index{tx, w
 
 const (
 	outdatedDocuments = `
-select n.id, n.version, n.title, n.body, n.tags
+select n.id, n.version, n.updated_at, n.title, n.body, n.tags
 from unnest($1::uuid[], $2::int[]) as w (id, version) join notes n on n.id = w.id
 where not exists (select from note_search s where s.workspace_id = n.workspace_id and s.note_id = n.id and s.version >= w.version)`
 
 	upsertDocuments = `
-insert into note_search as s (workspace_id, note_id, version, title, doc)
-select $1, d.id, d.version, d.title, d.doc::tsvector from unnest($2::uuid[], $3::int[], $4::text[], $5::text[]) as d (id, version, title, doc)
-on conflict (workspace_id, note_id) do update set version = excluded.version, title = excluded.title, doc = excluded.doc
+insert into note_search as s (workspace_id, note_id, version, at, title, doc)
+select $1, d.id, d.version, d.at, d.title, d.doc::tsvector
+from unnest($2::uuid[], $3::int[], $4::timestamptz[], $5::text[], $6::text[]) as d (id, version, at, title, doc)
+on conflict (workspace_id, note_id) do update set version = excluded.version, at = excluded.at, title = excluded.title, doc = excluded.doc
 	where s.version < excluded.version`
 )
 
 type indexed struct {
 	id      note.ID
 	version int32
+	at      time.Time
 	title   string
 	body    string
 	tags    jsonList
 }
 
 func readIndexed(s scanner) (n indexed, err error) {
-	err = s.Scan(&n.id, &n.version, &n.title, &n.body, &n.tags)
+	err = s.Scan(&n.id, &n.version, &n.at, &n.title, &n.body, &n.tags)
 	return n, err
 }
 
@@ -72,14 +75,15 @@ func (i Index) put(ids []note.ID, wanted []int32) error {
 	}
 	slices.SortFunc(outdated, func(a, b indexed) int { return strings.Compare(string(a.id), string(b.id)) })
 	var (
-		at           = make([]string, len(outdated))
+		which        = make([]string, len(outdated))
 		have         = make([]int32, len(outdated))
+		at           = make([]time.Time, len(outdated))
 		titles, docs = make([]string, len(outdated)), make([]string, len(outdated))
 	)
 	for n, d := range outdated {
-		at[n], have[n], titles[n], docs[n] = string(d.id), d.version, search.Fold(d.title), search.Document(d.title, d.tags, d.body)
+		which[n], have[n], at[n], titles[n], docs[n] = string(d.id), d.version, d.at, search.Fold(d.title), search.Document(d.title, d.tags, d.body)
 	}
-	_, err = exec(i.tx, upsertDocuments, i.workspace, at, have, titles, docs)
+	_, err = exec(i.tx, upsertDocuments, i.workspace, which, have, at, titles, docs)
 	return err
 }
 

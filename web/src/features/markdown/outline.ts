@@ -40,6 +40,8 @@ export function oneLine(text: string): string {
   return plain(
     text
       .replace(/^ {0,3}(`{3,}|~{3,}).*$/gm, '')
+      .replace(/^[ \t]*[|:-][ \t|:-]*$/gm, '') // the line below a table's head; a rule
+      .replace(/^[ \t]*\|.*$/gm, (row) => row.replaceAll('|', ' '))
       .replace(/^\s*(#{1,6}|>|[-*+]|\d+[.)])\s+(\[[ xX]\]\s+)?/gm, '')
       .replace(/\s+/g, ' '),
   )

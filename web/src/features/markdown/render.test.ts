@@ -124,5 +124,6 @@ describe('outline', () => {
     expect(plain('**a** `b` [c](https://d) *e*')).toBe('a b c e')
     expect(excerptOf('# Title\n\n- [ ] one\n- two *three*\n\n```js\nx = a_b\n```')).toBe('Title one two three x = a_b')
     expect(excerptOf('Line 0. And more - of it')).toBe('Line 0. And more - of it')
+    expect(excerptOf('Who:\n\n| part | who |\n| :-- | --- |\n| gateway | Ada |\n\n---\n\na | b')).toBe('Who: part who gateway Ada a | b')
   })
 })
