@@ -21,7 +21,9 @@ func alertings() map[string]alerting {
 		"the user service down":               {100 * time.Second, []string{"NoteworksServiceAway"}, nil},
 		"silence between gateway and note":    {165 * time.Second, []string{"NoteworksBreakerOpen"}, nil},
 		"connections reset at random":         {120 * time.Second, []string{"NoteworksRelayRestarts"}, nil},
-		"a consumer slower than the producer": {150 * time.Second, []string{"NoteworksRelayRestarts"}, []string{"NoteworksOutboxStuck"}},
+		"a consumer slower than the producer": {8 * time.Minute, []string{"NoteworksRelayRestarts", "NoteworksConsumerLags"}, []string{"NoteworksOutboxStuck"}},
+		"2 s between gateway and note":        {12 * time.Minute, []string{"NoteworksRequestsSlow"}, nil},
+		"a note's row locked":                 {12 * time.Minute, []string{"NoteworksRequestsShed"}, []string{"NoteworksRequestsFail"}},
 		"PostgreSQL stopped":                  {330 * time.Second, []string{"NoteworksServiceAway", "NoteworksReplicaNotReady", "NoteworksRequestsFail"}, nil},
 	}
 }

@@ -43,6 +43,8 @@ const (
 	reconnectAtMost = 2 * time.Second
 	pingEvery       = 5 * time.Second
 	pingsLost       = 2
+	// pingsWaiting is how many pings wait to be sent. More would say nothing new.
+	pingsWaiting = 16
 	// sayAgain is how often the log repeats why there is no connection.
 	sayAgain = 5 * time.Minute
 	// startPatience is how long a new process is not ready without NATS.
@@ -57,6 +59,8 @@ type Bus struct {
 	tel     *telemetry.Telemetry
 	log     *slog.Logger
 	metrics metric.Registration
+	pings   chan string // services whose relays to wake
+	end     context.CancelFunc
 
 	mu        sync.Mutex
 	connected bool
@@ -81,6 +85,7 @@ func Connect(ctx context.Context, cfg Config, tel *telemetry.Telemetry) (*Bus, e
 	b := &Bus{
 		cfg: cfg, tel: tel, log: tel.Log.With(telemetry.Component("nats")),
 		since: time.Now(), began: time.Now(), watchers: map[chan struct{}]struct{}{},
+		pings: make(chan string, pingsWaiting),
 	}
 	nc, err := nats.Connect(cfg.URL, b.options()...)
 	if err != nil {
@@ -95,6 +100,9 @@ func Connect(ctx context.Context, cfg Config, tel *telemetry.Telemetry) (*Bus, e
 		nc.Close()
 		return nil, err
 	}
+	open, end := context.WithCancel(context.Background()) // until Close
+	b.end = end
+	go b.sendPings(open)
 	return b, nil
 }
 
@@ -315,6 +323,7 @@ func (b *Bus) observe() error {
 
 // Close ends the connection. What was published and not acknowledged is given up.
 func (b *Bus) Close() {
+	b.end()
 	_ = b.metrics.Unregister() // only fails when it was done before
 	b.nc.Close()
 }

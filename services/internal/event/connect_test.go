@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,6 +49,47 @@ func TestNATSMayComeLater(t *testing.T) {
 		t.Errorf("after it was there once: %v", err)
 	}
 	server.Up(t)
+}
+
+// The library holds its lock while it waits for a server that says nothing.
+func TestAPingWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	tries := make(chan net.Conn, 8)
+	go func() {
+		for {
+			conn, err := silent.Accept()
+			if err != nil {
+				return
+			}
+			tries <- conn
+		}
+	}()
+	go func() { _ = (<-tries).Close() }() // the first try is Connect's own
+	bus, err := event.Connect(t.Context(), event.Config{URL: "nats://" + silent.Addr().String(), Name: "note"}, (&said{}).telemetry(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bus.Close()
+	defer func() { _ = (<-tries).Close() }()
+	second := <-tries
+	pinged := make(chan struct{})
+	go func() {
+		defer close(pinged)
+		for range 1000 {
+			bus.Ping("note")
+		}
+	}()
+	select {
+	case <-pinged:
+	case <-time.After(time.Second): // the try takes two
+		t.Error("pings wait for the end of a try to connect")
+	}
+	_ = second.Close()
 }
 
 func until(t *testing.T, what string, is func() bool) {

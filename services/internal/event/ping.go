@@ -1,6 +1,7 @@
 package event
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 
@@ -10,12 +11,28 @@ import (
 // PingSubject is where replicas of a service tell the one that relays that there is something to relay.
 func PingSubject(service string) string { return "relay." + service }
 
-// Ping wakes the relay of service in another process. Nothing is promised: the relay also looks by itself. A nil Bus pings nobody.
+// Ping wakes the relay of service in another process, and does not wait for that: whoever has committed something is not to wait for NATS, which
+// a publish does while the connection is made anew. Nothing is promised: the relay also looks by itself. A nil Bus pings nobody.
 func (b *Bus) Ping(service string) {
 	if b == nil { // a process that only writes
 		return
 	}
-	_ = b.nc.Publish(PingSubject(service), nil) // while disconnected nobody could hear it
+	select {
+	case b.pings <- service:
+	default: // some are on their way, and cannot get there
+	}
+}
+
+// sendPings sends what Ping was told until ctx ends.
+func (b *Bus) sendPings(ctx context.Context) {
+	for {
+		select {
+		case service := <-b.pings:
+			_ = b.nc.Publish(PingSubject(service), nil) // while disconnected nobody could hear it
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // headerRefill makes a ping an order.

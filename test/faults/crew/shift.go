@@ -127,11 +127,13 @@ func (s *Shift) version(note string) int {
 // Steady waits until each note has had a change that began after since, was acknowledged and was shown to every reader, and returns when that was.
 func (s *Shift) Steady(ctx context.Context, since time.Duration) (time.Duration, error) {
 	for {
+		began := time.Now()
 		at, missing := s.steady(since)
 		if missing == "" {
 			return at, nil
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
+		// After a long fault there is much to look through, and what is looked at needs the processors: it is for a tenth of the time only.
+		if err := pause(ctx, max(50*time.Millisecond, 9*time.Since(began))); err != nil {
 			return s.Now(), fmt.Errorf("no steady state: %s", missing)
 		}
 	}
