@@ -251,7 +251,7 @@ type Version = int32
 
 // ListNotesParams defines parameters for ListNotes.
 type ListNotesParams struct {
-	// Q Words anywhere in a note, or a part of its title. Results come best first, otherwise newest change first.
+	// Q Words anywhere in a note, or a part of its title. Results come best first, otherwise newest change first. At most 1,000 are found; for those who see more than 2,000 notes the newest 100, and up to 50 whose titles begin with the words.
 	Q   *string `form:"q,omitempty" json:"q,omitempty"`
 	Tag *string `form:"tag,omitempty" json:"tag,omitempty"`
 

@@ -186,7 +186,7 @@ export type ListNotesData = {
     path?: never;
     query?: {
         /**
-         * Words anywhere in a note, or a part of its title. Results come best first, otherwise newest change first.
+         * Words anywhere in a note, or a part of its title. Results come best first, otherwise newest change first. At most 1,000 are found; for those who see more than 2,000 notes the newest 100, and up to 50 whose titles begin with the words.
          */
         q?: string;
         tag?: string;
