@@ -23,7 +23,7 @@ func natsFaults() []scenario {
 	return []scenario{
 		{
 			name: "NATS down", row: "NATS down for 10 min",
-			quick: true, lasts: 10 * time.Minute, lastsShort: 4 * time.Second,
+			quick: true, lasts: 10 * time.Minute, lastsShort: 4 * time.Second, hushed: true,
 			breaks: killNATS, during: degraded, heals: startAll, holds: writesWentOn,
 		},
 		{

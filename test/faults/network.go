@@ -25,11 +25,11 @@ func networkFaults() []scenario {
 		poisoned("2 s to NATS", []string{"* to nats-1"}, link.Latency(2*time.Second), crew.Pace{}, 20*time.Second),
 		poisoned("silence between gateway and note", []string{"gateway-* to note"}, link.Silence(), crew.Pace{}, 30*time.Second),
 		poisoned("silence to PostgreSQL", []string{"* to postgres"}, link.Silence(), crew.Pace{}, 20*time.Second),
-		startsAnew(poisoned("silence to NATS", []string{"* to nats-1"}, link.Silence(), crew.Pace{}, 30*time.Second)),
+		hushed(poisoned("silence to NATS", []string{"* to nats-1"}, link.Silence(), crew.Pace{}, 30*time.Second)),
 		poisoned("silence to the user service", []string{"* to user", "* to user's keys"}, link.Silence(), crew.Pace{}, 20*time.Second),
 		poisoned("no answers from note", []string{"gateway-* to note"}, link.Deaf(), crew.Pace{}, 20*time.Second),
 		poisoned("no answers from PostgreSQL", []string{"* to postgres"}, link.Deaf(), crew.Pace{}, 20*time.Second),
-		startsAnew(poisoned("no answers from NATS", []string{"* to nats-1"}, link.Deaf(), crew.Pace{}, 30*time.Second)),
+		hushed(poisoned("no answers from NATS", []string{"* to nats-1"}, link.Deaf(), crew.Pace{}, 30*time.Second)),
 		poisoned("one byte at a time between all parts", inner, link.Slices(), slow, 15*time.Second),
 		{
 			name: "connections reset at random", row: "TCP resets", lasts: 20 * time.Second, breaks: nothing, during: resets, heals: healLinks,
@@ -47,10 +47,9 @@ func poisoned(name string, links []string, toxics []link.Toxic, pace crew.Pace, 
 	}
 }
 
-// startsAnew allows for readers who come back after 15 s of silence, to a gateway that has heard less than they have and waits for NATS: after ten
-// seconds it has them load everything.
-func startsAnew(s scenario) scenario {
-	s.mayResync = true
+// hushed is a fault during which nobody hears of events.
+func hushed(s scenario) scenario {
+	s.hushed = true
 	return s
 }
 

@@ -152,7 +152,8 @@ func (r *round) fault(ctx context.Context) time.Duration {
 }
 
 func (r *round) result(seed uint64, steady time.Duration) result {
-	if n := r.shift.History.Resyncs(); n > 0 && !r.scenario.mayResync {
+	mayResync := r.scenario.mayResync || r.scenario.hushed && r.lasts() > crew.Silence
+	if n := r.shift.History.Resyncs(); n > 0 && !mayResync {
 		r.failed = append(r.failed, fmt.Sprintf("readers were told %d times to start anew", n))
 	}
 	for _, line := range r.logs.unexpected(r.scenario.errors) {

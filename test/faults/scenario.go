@@ -35,6 +35,9 @@ type scenario struct {
 	holds func(ctx context.Context, r *round) error
 	// mayResync says that readers may be told to start anew: what they missed can not be told any more.
 	mayResync bool
+	// hushed says that nobody hears of events meanwhile. Readers come back when they have heard nothing for crew.Silence, and a gateway that waits for NATS
+	// has them start anew after ten seconds.
+	hushed bool
 	// errors are lines that may be in the logs at the level ERROR: parts of them.
 	errors []string
 }

@@ -67,13 +67,13 @@ func (r *reader) follow(ctx context.Context) {
 	r.live.Close()
 }
 
-// silence is how long a socket may be without a frame before it is opened anew: a browser, too, finds out by its own pings that nobody is there.
-const silence = 15 * time.Second
+// Silence is how long a socket may be without a frame before it is opened anew: a browser, too, finds out by its own pings that nobody is there.
+const Silence = 15 * time.Second
 
 // read takes frames until the socket breaks.
 func (r *reader) read(ctx context.Context) {
 	for {
-		waiting, cancel := context.WithTimeout(ctx, silence)
+		waiting, cancel := context.WithTimeout(ctx, Silence)
 		f, err := r.live.Next(waiting)
 		cancel()
 		switch {
