@@ -15,7 +15,7 @@ func backlogFaults() []scenario {
 	return []scenario{
 		{
 			name: "a backlog, then NATS returns", row: "a backlog of 1 million outbox rows, then NATS returns", own: true,
-			lasts: time.Second, breaks: killNATS, during: fillOutbox, heals: startAll, within: 10 * time.Minute, holds: drains,
+			lasts: time.Second, breaks: killNATS, during: fillOutbox, heals: startAll, within: 5 * time.Minute, holds: drains,
 		},
 	}
 }
