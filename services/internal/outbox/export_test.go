@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"noteworks.dev/services/internal/event"
@@ -10,7 +11,7 @@ import (
 // RelayWithoutLock relays as one that leads, without asking whether it may.
 func RelayWithoutLock(ctx context.Context, o *Outbox) {
 	for ctx.Err() == nil {
-		j, err := openJournal(ctx, o.db.Pool())
+		j, err := openJournal(ctx, o.db.Pool(), o.cfg.Silence)
 		if err != nil {
 			continue
 		}
@@ -23,7 +24,7 @@ func RelayWithoutLock(ctx context.Context, o *Outbox) {
 
 // Reader reads what is after a cursor, as the relay does.
 func Reader(ctx context.Context, o *Outbox) (read func(event.Cursor) (int, error), end func(), err error) {
-	j, err := openJournal(ctx, o.db.Pool())
+	j, err := openJournal(ctx, o.db.Pool(), o.cfg.Silence)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -33,4 +34,21 @@ func Reader(ctx context.Context, o *Outbox) (read func(event.Cursor) (int, error
 		rows, err = j.after(ctx, c, rows[:0])
 		return len(rows), err
 	}, j.close, nil
+}
+
+// Hang becomes the one that relays, and does nothing, until end is called.
+func Hang(ctx context.Context, o *Outbox) (end func(), err error) {
+	j, err := openJournal(ctx, o.db.Pool(), o.cfg.Silence)
+	if err != nil {
+		return nil, err
+	}
+	leads, err := j.lead(ctx, o.cfg.Stream)
+	if err == nil && !leads {
+		err = errors.New("somebody else relays")
+	}
+	if err != nil {
+		j.close()
+		return nil, err
+	}
+	return j.close, nil
 }

@@ -257,6 +257,47 @@ func TestAStandbyTakesOver(t *testing.T) {
 	w.requireOnce(t)
 }
 
+// The one that relays hangs: it holds its lock, and its connection stays open.
+func TestAStandbyTakesOverFromOneThatHangs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cfg := config()
+	cfg.Silence = 500 * time.Millisecond
+	hung := outbox.New(w.DB, w.nats.Bus(t, "note", telemetry.Discard()), cfg, telemetry.Discard())
+	end, err := outbox.Hang(t.Context(), hung)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end()
+	o := w.relay(t)
+	w.write(t, o, "note", 20)
+	w.requireOnce(t)
+}
+
+// One that has nothing to do, or cannot do it for want of NATS, is not taken for one that hangs.
+func TestARelayThatWaitsKeepsItsLead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.nats.Down(t)
+	cfg := config()
+	cfg.Silence = 500 * time.Millisecond
+	o := outbox.New(w.DB, w.nats.Bus(t, "note", telemetry.Discard()), cfg, telemetry.Discard())
+	if err := o.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, o) })
+	const old = `select count(*) from pg_stat_activity where application_name = 'outbox relay' and datname = current_database()
+		and now() - backend_start > interval '1.5 s'`
+	limit := time.After(patience)
+	for tick := time.NewTicker(50 * time.Millisecond); w.Count(t, old) == 0; {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatal("no session becomes three times as old as silence may last")
+		}
+	}
+}
+
 // The database ends the relay's session: the relay gives up the lead and takes it again.
 func TestRelayLosesItsDatabaseSession(t *testing.T) {
 	t.Parallel()

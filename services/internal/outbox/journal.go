@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,8 +25,9 @@ type journal struct {
 	read string // readSQL, made once
 }
 
-// openJournal connects as the pool does, beside it: busy writers must not keep the relay waiting for a connection.
-func openJournal(ctx context.Context, pool *pgxpool.Pool) (*journal, error) {
+// openJournal connects as the pool does, beside it: busy writers must not keep the relay waiting for a connection. The server ends the session if it
+// hears nothing for as long as silence.
+func openJournal(ctx context.Context, pool *pgxpool.Pool, silence time.Duration) (*journal, error) {
 	like := pool.Config()
 	cfg := like.ConnConfig.Copy()
 	if err := like.BeforeConnect(ctx, cfg); err != nil { // the password as it is now
@@ -38,6 +40,7 @@ func openJournal(ctx context.Context, pool *pgxpool.Pool) (*journal, error) {
 	cfg.RuntimeParams["enable_seqscan"] = "off"
 	cfg.RuntimeParams["application_name"] = "outbox relay"
 	delete(cfg.RuntimeParams, "idle_in_transaction_session_timeout")
+	cfg.RuntimeParams["idle_session_timeout"] = strconv.FormatInt(silence.Milliseconds(), 10)
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
@@ -194,6 +197,9 @@ func (j *journal) rotate(ctx context.Context, keep time.Duration, cursor *event.
 	}
 	return made, dropped, nil
 }
+
+// alive lets the server hear that somebody is there, and is an error if the session has ended.
+func (j *journal) alive(ctx context.Context) error { return j.conn.Ping(ctx) }
 
 func (j *journal) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)

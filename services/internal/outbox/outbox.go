@@ -41,6 +41,9 @@ type Config struct {
 	Poll time.Duration
 	// Standby is how often a replica that does not relay asks whether it may (500 ms).
 	Standby time.Duration
+	// Silence is for how long PostgreSQL hears nothing of the one that relays before it lets another one do so (20 s): a process that hangs, or whose
+	// machine is gone, would otherwise hold the lock for the hours TCP takes to notice. Longer than Audit.
+	Silence time.Duration
 	// Audit is how often the relay compares the stream with what it knows, and measures its backlog (10 s).
 	Audit time.Duration
 	// Rotate is how often partitions are made ahead and old ones dropped (1 h), Keep how long events are kept (event.Retention).
@@ -55,6 +58,7 @@ func (c Config) withDefaults() Config {
 	}
 	orDefault(&c.Poll, 100*time.Millisecond)
 	orDefault(&c.Standby, 500*time.Millisecond)
+	orDefault(&c.Silence, 20*time.Second)
 	orDefault(&c.Audit, 10*time.Second)
 	orDefault(&c.Rotate, time.Hour)
 	orDefault(&c.Keep, event.Retention)

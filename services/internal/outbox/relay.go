@@ -101,7 +101,7 @@ func (o *Outbox) run(ctx context.Context, stopping <-chan struct{}) {
 func (o *Outbox) term(ctx context.Context, stopping <-chan struct{}) error {
 	connecting, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	j, err := openJournal(connecting, o.db.Pool())
+	j, err := openJournal(connecting, o.db.Pool(), o.cfg.Silence)
 	if err != nil {
 		return err
 	}
@@ -478,6 +478,8 @@ func (r *relay) housekeep(ctx context.Context) error {
 			return &databaseError{err}
 		}
 		r.meter.set(b)
+	} else if err := r.journal.alive(ctx); err != nil {
+		return &databaseError{err}
 	}
 	if time.Since(r.rotated) < r.cfg.Rotate {
 		return nil

@@ -51,7 +51,7 @@ func (o *Outbox) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	j, err := openJournal(ctx, o.db.Pool())
+	j, err := openJournal(ctx, o.db.Pool(), o.cfg.Silence)
 	if err != nil {
 		return Status{}, err
 	}

@@ -145,8 +145,9 @@ func poolConfig(cfg Config, tel *telemetry.Telemetry) (*pgxpool.Config, error) {
 	configureConn(poolCfg.ConnConfig, tel)
 	params := poolCfg.ConnConfig.RuntimeParams
 	params["lock_timeout"] = milliseconds(cfg.LockTimeout)
-	// A client that is gone without a word must not hold row and lane locks for the hours TCP takes to notice.
-	params["idle_in_transaction_session_timeout"] = milliseconds(time.Minute)
+	// A client that hangs, or is gone without a word, must not hold row and lane locks for the hours TCP takes to notice.
+	const silence = 20 * time.Second
+	params["idle_in_transaction_session_timeout"] = milliseconds(silence)
 	return poolCfg, nil
 }
 
