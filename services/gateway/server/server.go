@@ -43,7 +43,8 @@ type Server struct {
 	sockets    *socket.Server
 	site       *web.Site
 	upstreams  []*balance.Transport
-	keys       *http.Client
+	issuer     *http.Client
+	keys       *auth.JWKS
 	public     *httpserver.Server
 	ops        *httpserver.Server
 	serving    atomic.Bool
@@ -91,10 +92,11 @@ func (s *Server) upstream(service, url string) (http.RoundTripper, error) {
 
 // build connects the parts that do not fail.
 func (s *Server) build(upstreams map[proxy.Upstream]http.RoundTripper) {
-	s.keys = &http.Client{Transport: &http.Transport{IdleConnTimeout: time.Minute}}
+	s.issuer = &http.Client{Transport: &http.Transport{IdleConnTimeout: time.Minute}}
+	s.keys = auth.NewJWKS(strings.TrimSuffix(s.cfg.UserRPCURL, "/")+"/.well-known/jwks.json", s.issuer, s.cfg.Now)
 	door := &edge.Door{
 		Workspaces: s.workspaces,
-		Verifier:   auth.NewVerifier(auth.NewJWKS(strings.TrimSuffix(s.cfg.UserRPCURL, "/")+"/.well-known/jwks.json", s.keys, s.cfg.Now), s.cfg.Now),
+		Verifier:   auth.NewVerifier(s.keys, s.cfg.Now),
 		Endings:    s.hub.Endings(),
 		Quota:      s.quota,
 		API:        proxy.New(upstreams, s.cfg.TrustedProxies),
@@ -122,7 +124,7 @@ func (s *Server) ready(context.Context) error {
 
 // Start serves. On an error everything is stopped again.
 func (s *Server) Start(ctx context.Context) error {
-	for _, part := range []interface{ Start(context.Context) error }{s.ops, s.listener, s.sockets, s.public} {
+	for _, part := range []interface{ Start(context.Context) error }{s.ops, s.keys, s.listener, s.sockets, s.public} {
 		if err := part.Start(ctx); err != nil {
 			stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownGrace)
 			defer cancel()
@@ -145,7 +147,8 @@ func (s *Server) Stop(ctx context.Context) error {
 	for _, t := range s.upstreams {
 		t.CloseIdleConnections()
 	}
-	s.keys.CloseIdleConnections()
+	s.keys.Stop()
+	s.issuer.CloseIdleConnections()
 	return errors.Join(err, s.site.Close(), s.ops.Stop(ctx))
 }
 

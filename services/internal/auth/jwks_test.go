@@ -182,6 +182,55 @@ func TestAServiceThatStartsBeforeTheIssuerFindsTheKeysASecondAfterIt(t *testing.
 	mustKey(t, j, "a")
 }
 
+// Whoever starts asks for the keys without having been asked for one, and then needs the issuer no more.
+func TestTheKeysAreThereBeforeAnybodyNeedsThem(t *testing.T) {
+	t.Parallel()
+	i, c := newIssuer(), newClock()
+	i.answers(0, "")
+	j := newJWKS(i, c)
+	if err := j.Ready(); err == nil {
+		t.Error("ready before it has been started")
+	}
+	if err := j.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer j.Stop()
+	until(t, func() bool { return i.count() > 1 }) // it asks again when it got no answer
+	if err := j.Ready(); err == nil || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("ready without keys: %v", err)
+	}
+	i.rotate(t, "a")
+	i.answers(http.StatusOK, "")
+	until(t, func() bool { return j.Ready() == nil })
+	i.answers(0, "")
+	mustKey(t, j, "a")
+}
+
+func TestWhoIsStoppedAsksNoMore(t *testing.T) {
+	t.Parallel()
+	i, c := newIssuer(), newClock()
+	i.gate = make(chan struct{}) // never answers
+	j := newJWKS(i, c)
+	if err := j.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, func() bool { return i.count() == 1 })
+	j.Stop()
+	j.Stop() // which is no more than the first
+}
+
+func until(t *testing.T, is func() bool) {
+	t.Helper()
+	limit := time.After(time.Minute)
+	for tick := time.NewTicker(5 * time.Millisecond); !is(); {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatal("it never comes")
+		}
+	}
+}
+
 func TestAWithdrawnKeyEnds(t *testing.T) {
 	t.Parallel()
 	i, c := newIssuer(), newClock()

@@ -1,7 +1,10 @@
 package auth
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -23,7 +26,8 @@ const (
 	retryEvery = time.Second
 )
 
-// KeySet is an issuer's published keys by their ids, read when an unknown id appears. While the issuer is away the keys last seen stay good.
+// KeySet is an issuer's published keys by their ids, read when it is started, now and then, and when an unknown id appears. While the issuer is away the keys
+// last seen stay good.
 type KeySet[K any] struct {
 	fetch  func(context.Context) (map[string]K, error)
 	now    func() time.Time
@@ -36,11 +40,65 @@ type KeySet[K any] struct {
 	failure error // of the last try
 	asking  bool  // a fetch is under way
 	unknown *rate.Limiter
+
+	stop func()
 }
 
-// NewKeySet reads the keys by fetch, which has two seconds for it. Nothing is fetched before the first Key.
+// NewKeySet reads the keys by fetch, which has two seconds for it. Nothing is fetched before Start or the first Key.
 func NewKeySet[K any](fetch func(context.Context) (map[string]K, error), now func() time.Time) *KeySet[K] {
-	return &KeySet[K]{fetch: fetch, now: now, unknown: rate.NewLimiter(rate.Every(fetchEvery), fetchBurst)}
+	return &KeySet[K]{fetch: fetch, now: now, unknown: rate.NewLimiter(rate.Every(fetchEvery), fetchBurst), stop: func() {}}
+}
+
+// Start has the keys read at once and then every refreshAfter, whether somebody asks for one or not: who has been asked for none when the issuer goes away
+// would have none. Its error is nil.
+func (j *KeySet[K]) Start(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	j.stop = func() {
+		cancel()
+		<-ended
+	}
+	go func() {
+		defer close(ended)
+		j.keep(ctx)
+	}()
+	return nil
+}
+
+// Stop ends what Start began.
+func (j *KeySet[K]) Stop() { j.stop() }
+
+// Ready is an error until the keys have been read once.
+func (j *KeySet[K]) Ready() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.keys == nil {
+		return fmt.Errorf("the keys of access tokens have not been read yet: %w", cmp.Or(j.failure, errNotTried))
+	}
+	return nil
+}
+
+var errNotTried = errors.New("they have not been asked for")
+
+func (j *KeySet[K]) keep(ctx context.Context) {
+	for {
+		pause := refreshAfter
+		select {
+		case read := <-j.start(ctx):
+			if read.Err != nil {
+				pause = retryEvery
+			}
+		case <-ctx.Done():
+			return
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
 }
 
 // Key answers from memory, and asks the issuer for an id it does not know, within the limits above.

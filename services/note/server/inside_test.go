@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -157,7 +158,39 @@ func TestWithoutNATSEverybodyGoesOn(t *testing.T) {
 	}
 }
 
+// A new replica has the keys of everybody's tokens before it is ready, so that the user service may go away as soon as it is.
+func TestAReplicaIsReadyWithTheKeysOfTokensAndNeedsTheUserServiceNoMore(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	ann := w.person("Ann")
+	w.restart()
+	w.untilReady()
+	w.user.CloseClientConnections()
+	w.user.Close()
+	n := ann.writes("Plan", "")
+	ann.changes(n, map[string]any{"title": "Plan B"})
+	w.requireReady(http.StatusOK)
+	w.restart()
+	eventually(t, "waiting for the keys alone", func() bool {
+		status, why := w.readiness()
+		return status == http.StatusServiceUnavailable && strings.Contains(why, "keys of access tokens") && !strings.Contains(why, "NATS")
+	})
+}
+
+func (w *world) untilReady() {
+	w.t.Helper()
+	eventually(w.t, "readiness", func() bool { status, _ := w.readiness(); return status == http.StatusOK })
+}
+
 func (w *world) requireReady(status int) {
+	w.t.Helper()
+	if got, why := w.readiness(); got != status {
+		w.t.Fatalf("readyz: %d %s", got, why)
+	}
+}
+
+// readiness is what the replica says of itself.
+func (w *world) readiness() (status int, why string) {
 	w.t.Helper()
 	req, err := http.NewRequestWithContext(w.t.Context(), "GET", "http://"+w.srv.OpsAddr()+"/readyz", nil)
 	if err != nil {
@@ -168,9 +201,11 @@ func (w *world) requireReady(status int) {
 		w.t.Fatal(err)
 	}
 	defer res.Body.Close()
-	if res.StatusCode != status {
-		w.t.Fatalf("readyz: %d", res.StatusCode)
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		w.t.Fatal(err)
 	}
+	return res.StatusCode, string(body)
 }
 
 // A stop lets running requests end, and a second one changes nothing.

@@ -41,6 +41,7 @@ type Server struct {
 	db      *pg.DB
 	bus     *event.Bus
 	client  *http.Client
+	keys    *auth.JWKS
 	outbox  *outbox.Outbox
 	people  *inbox.Inbox
 	search  *inbox.Inbox
@@ -105,10 +106,10 @@ func (s *Server) listen() {
 // serve connects the doors with the use cases.
 func (s *Server) serve(store *postgres.Store, directory note.Directory, callers kitrpc.CallerVerifier) {
 	cfg := s.cfg
-	keys := auth.NewJWKS(strings.TrimSuffix(cfg.User.URL, "/")+"/.well-known/jwks.json", s.client, cfg.Now)
+	s.keys = auth.NewJWKS(strings.TrimSuffix(cfg.User.URL, "/")+"/.well-known/jwks.json", s.client, cfg.Now)
 	api := rest.API{
 		Notes:     note.New(store, directory, cfg.Now, newID),
-		Tokens:    auth.NewVerifier(keys, cfg.Now),
+		Tokens:    auth.NewVerifier(s.keys, cfg.Now),
 		Telemetry: s.tel,
 	}
 	s.public = httpserver.New(name+" http", cfg.HTTPAddr, api.Handler(), s.tel, httpserver.WithLinger(cfg.ShutdownLinger))
@@ -121,12 +122,13 @@ func (s *Server) serve(store *postgres.Store, directory note.Directory, callers 
 	s.ops = httpserver.NewOps(cfg.OpsAddr, s.ready, s.tel)
 }
 
-// ready does not look at the user service, and at NATS only when the service is new: without them, events wait and people who are signed in go on.
+// ready looks at the user service and at NATS only when the service is new: later, events wait without them, and people who are signed in go on. New, it
+// can let nobody in before it has the keys of their tokens, and another replica may have them.
 func (s *Server) ready(ctx context.Context) error {
 	if err := s.waiting.Err(); err != nil {
 		return err
 	}
-	return errors.Join(s.db.Ready(ctx), s.bus.Ready())
+	return errors.Join(s.db.Ready(ctx), s.bus.Ready(), s.keys.Ready())
 }
 
 // Start migrates when there is an owner's URL to do it with, and serves when the database is there with the schema this version needs. Until then it
@@ -152,7 +154,7 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.db.Await(ctx, s.waiting.For, Migrations()...); err != nil {
 		return err
 	}
-	for _, part := range []interface{ Start(context.Context) error }{s.outbox, s.sweeper, s.people, s.search, s.inner, s.public} {
+	for _, part := range []interface{ Start(context.Context) error }{s.keys, s.outbox, s.sweeper, s.people, s.search, s.inner, s.public} {
 		if err := part.Start(ctx); err != nil {
 			return err
 		}
@@ -169,6 +171,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.public.Drain()
 	s.inner.Drain()
 	err := errors.Join(s.public.Stop(ctx), s.inner.Stop(ctx), s.people.Stop(ctx), s.search.Stop(ctx), s.sweeper.Stop(ctx), s.outbox.Stop(ctx))
+	s.keys.Stop()
 	s.client.CloseIdleConnections()
 	s.bus.Close()
 	s.db.Close()
