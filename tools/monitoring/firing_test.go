@@ -121,8 +121,9 @@ func scenes() map[string]scene {
 			calm:  `controller_runtime_reconcile_errors_total{S,job="noteworks-operator",pod="o",controller="noteworkspace"} 0x20 5x9`,
 		},
 		"NoteworksWorkspacesNotReady": {
-			fires: `noteworks_operator_workspaces{S,job="noteworks-operator",pod="o",isolation="Shared",ready="False",reason="HostTaken"} 1x30`,
+			fires: `noteworks_operator_workspaces{S,job="noteworks-operator",pod="o",isolation="Shared",ready="Unknown",reason="New"} 1x30`,
 			calm: `
+				noteworks_operator_workspaces{S,job="noteworks-operator",pod="o",isolation="Shared",ready="Unknown",reason="New"} 1 0x29
 				noteworks_operator_workspaces{S,job="noteworks-operator",pod="o",isolation="Shared",ready="False",reason="HostTaken"} 0x20 1x5 0x4
 				noteworks_operator_workspaces{S,job="noteworks-operator",pod="o",isolation="Shared",ready="False",reason="Suspended"} 3x30`,
 		},
