@@ -40,6 +40,7 @@ TOOLS := $(CURDIR)/.tools/bin
 export PATH := $(TOOLS):$(PATH)
 comma := ,
 say = printf '\033[1m==> %s\033[0m\n'
+hold_alerts = $(say) 'alerts'; cd tools/monitoring && go test -count=1 -v -run AlertsOfAFault . -recordings $(abspath $(RECORDINGS))
 
 ##@ Use
 
@@ -198,8 +199,13 @@ faults: ready ## Break every part of the stack in every way, under load, and cou
 .PHONY: faults-alerts
 faults-alerts: ready $(TOOLS)/helm ## Play the faults that alerts belong to, long enough for them, and hold the alerts against what was measured: FAULTS='-only NATS'
 	@go run ./test/faults -alerts $(RECORDINGS) $(FAULTS)
-	@$(say) 'alerts'
-	@cd tools/monitoring && go test -count=1 -v -run AlertsOfAFault . -recordings $(abspath $(RECORDINGS))
+	@$(hold_alerts)
+
+.PHONY: faults-operator
+faults-operator: need-go $(TOOLS)/kube-apiserver $(TOOLS)/helm ## Play the fault that the operator's alerts belong to, on an API server of its own, and hold them against what was measured: 20 minutes
+	@mkdir -p $(RECORDINGS)
+	@RECORDINGS=$(abspath $(RECORDINGS)) go test -tags alerts -count=1 -timeout 30m -run FaultIsRecorded ./operator/server
+	@$(hold_alerts)
 
 ##@ Ship
 

@@ -9,6 +9,7 @@ import (
 
 	"noteworks.dev/test/faults/crew"
 	"noteworks.dev/test/faults/history"
+	"noteworks.dev/test/recording"
 )
 
 const (
@@ -21,6 +22,9 @@ const (
 
 func usualPace() crew.Pace { return crew.Pace{Notes: 5, Every: 80 * time.Millisecond} }
 
+// leisurely is for what lasts long only because alerts wait.
+func leisurely() crew.Pace { return crew.Pace{Notes: 5, Every: 400 * time.Millisecond} }
+
 // round is one scenario that is played.
 type round struct {
 	*world
@@ -29,7 +33,7 @@ type round struct {
 	random   *rand.Rand
 	short    bool
 	atMost   time.Duration
-	record   *recording
+	record   *following
 
 	broken, healed time.Duration // on the history's clock
 	held           []string      // what else was asserted, and held
@@ -120,14 +124,18 @@ func (r *round) fault(ctx context.Context) time.Duration {
 	_, err := r.shift.Steady(patient(ctx, 20*time.Second), 0)
 	r.must("before the fault", err)
 	r.broken = r.shift.Now()
-	r.record.mark("begins")
+	if r.record != nil {
+		r.record.Begins()
+	}
 	r.must("break", s.breaks(ctx, r))
 	if s.during != nil {
 		r.must("during the fault", s.during(patient(ctx, r.lasts()+time.Minute), r))
 	}
 	wait(ctx, r.lasts()-(r.shift.Now()-r.broken))
 	r.healed = r.shift.Now()
-	r.record.mark("ends")
+	if r.record != nil {
+		r.record.Ends()
+	}
 	if s.heals != nil {
 		healed := r.shift.Now()
 		r.must("heal", s.heals(ctx, r))
@@ -146,7 +154,7 @@ func (r *round) fault(ctx context.Context) time.Duration {
 	}
 	wait(ctx, coolDown)
 	if r.record != nil {
-		wait(ctx, recordAfter)
+		wait(ctx, recording.After)
 	}
 	return took
 }

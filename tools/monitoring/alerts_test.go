@@ -25,6 +25,14 @@ func alerts(t *testing.T, args ...string) map[string]rulefmt.Rule {
 	return all
 }
 
+// alertsOf are those of one chart.
+func alertsOf(t *testing.T, chart string) map[string]rulefmt.Rule {
+	t.Helper()
+	all := map[string]rulefmt.Rule{}
+	collect(t, all, renderChart(t, chart))
+	return all
+}
+
 func collect(t *testing.T, all map[string]rulefmt.Rule, objects []map[string]any) {
 	t.Helper()
 	spec, err := yaml.Marshal(one(t, objects, "PrometheusRule", "-alerts")["spec"])

@@ -17,7 +17,7 @@ import (
 )
 
 // recordings is where `make faults-alerts` has written what was measured during its faults. What is kept here is cut out of one.
-var recordings = flag.String("recordings", "testdata", "a directory of recordings of test/faults")
+var recordings = flag.String("recordings", "testdata", "a directory of recordings")
 
 const (
 	// evaluated is how often the rules are.
@@ -38,7 +38,7 @@ func TestTheAlertsOfAFaultFireInItAndClearAfter(t *testing.T) {
 	all := alerts(t)
 	for _, file := range files {
 		r := read(t, file, all)
-		told := replay(t, r, all)
+		told := replay(t, r, alertsOf(t, r.chart))
 		for _, f := range told {
 			fmt.Fprintf(&table, "| %s | %s | %v | %s |\n", f.alert, r.fault, r.ends.Sub(r.begins).Round(time.Second), f.when(r))
 		}

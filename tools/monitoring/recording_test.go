@@ -19,9 +19,9 @@ import (
 	"github.com/prometheus/prometheus/util/teststorage"
 )
 
-// A recording is what test/faults wrote while it played a fault: its recorder says in what form.
+// A recording is what was written while a fault was played: test/recording says in what form.
 type recording struct {
-	fault        string
+	fault, chart string
 	fire, may    []string  // the alerts that have to, and that may
 	begins, ends time.Time // of the fault
 	first, last  time.Time // of what was measured
@@ -37,7 +37,7 @@ func read(t *testing.T, file string, rules map[string]rulefmt.Rule) recording {
 	}
 	db := teststorage.New(t)
 	s := scraper{t: t, to: db.Appender(t.Context()), last: map[string]map[uint64]sample{}}
-	r, wanted := recording{db: db}, metricsOf(t, rules)
+	r, wanted := recording{chart: "noteworks", db: db}, metricsOf(t, rules)
 	for line := range strings.Lines(string(text)) {
 		word, said, _ := strings.Cut(strings.TrimPrefix(line, "# "), " ")
 		switch said = strings.TrimSpace(said); {
@@ -48,6 +48,8 @@ func read(t *testing.T, file string, rules map[string]rulefmt.Rule) recording {
 			}
 		case word == "fault":
 			r.fault = said
+		case word == "chart":
+			r.chart = said
 		case word == "fire":
 			r.fire = strings.Fields(said)
 		case word == "may":
