@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -95,7 +94,7 @@ func (c *collector) suffers(ctx context.Context, r *round) error {
 	}
 	was, is := percentile(good, history.Acknowledged, 0.5), percentile(bad, history.Acknowledged, 0.5)
 	r.check(is < was+2*time.Millisecond*r.leniency(), "a write in the middle took %v, and %v in trouble", was.Round(100*time.Microsecond), is.Round(100*time.Microsecond))
-	grown := slices.Max(r.growth(ctx, before))
+	grown := r.grown(ctx, before)
 	r.check(grown < 48<<20, "memory grew by %.0f MB at most", grown/(1<<20))
 	return nil
 }

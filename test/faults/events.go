@@ -4,7 +4,10 @@ import (
 	"context"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/jackc/pgx/v5"
+
+	adminv1 "noteworks.dev/services/api/gen/admin/v1"
 )
 
 // eventFaults are of what the services tell each other.
@@ -12,7 +15,8 @@ func eventFaults() []scenario {
 	return []scenario{
 		{
 			name: "an event that nobody can read", row: "an undecodable event: in the dead-letter stream within seconds; the next event waits no longer than its backoff",
-			lasts: 20 * time.Second, lastsShort: 8 * time.Second, breaks: garble, during: parked, holds: writesWentOn, errors: []string{"event parked"},
+			lasts: 20 * time.Second, lastsShort: 8 * time.Second, pace: leisurely(),
+			breaks: garble, during: parked, heals: discardDeadLetters, holds: writesWentOn, errors: []string{"event parked"},
 		},
 	}
 }
@@ -30,6 +34,22 @@ func garble(ctx context.Context, r *round) error {
 			return err
 		})
 	})
+}
+
+// discardDeadLetters is what somebody on call does who knows that nobody needs them.
+func discardDeadLetters(ctx context.Context, r *round) error {
+	office := r.Events(r.Names("note")[0])
+	list, err := office.ListDeadLetters(ctx, connect.NewRequest(&adminv1.ListDeadLettersRequest{}))
+	if err != nil {
+		return err
+	}
+	for _, letter := range list.Msg.GetDeadLetters() {
+		if _, err := office.DiscardDeadLetter(ctx, connect.NewRequest(&adminv1.DiscardDeadLetterRequest{Number: letter.GetNumber()})); err != nil {
+			return err
+		}
+	}
+	r.check(len(list.Msg.GetDeadLetters()) > 0, "%d dead letters discarded", len(list.Msg.GetDeadLetters()))
+	return nil
 }
 
 // parked: somebody says that it was put aside.

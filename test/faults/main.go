@@ -74,7 +74,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	chosen := o.chosen()
 	if o.list {
 		for _, s := range chosen {
-			_, _ = fmt.Fprintf(out, "%-34s %s\n", s.name, s.row)
+			_, _ = fmt.Fprintf(out, "%-38s %s\n", s.name, s.row)
 		}
 		return nil
 	}

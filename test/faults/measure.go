@@ -80,6 +80,18 @@ func (w *world) metric(ctx context.Context, service, name string, labels ...stri
 	return r.sum(name, labels...), nil
 }
 
+// total reads one sum of all services of a kind.
+func (w *world) total(ctx context.Context, kind, name string) (all float64, err error) {
+	for _, service := range w.Names(kind) {
+		v, err := w.metric(ctx, service, name)
+		if err != nil {
+			return 0, err
+		}
+		all += v
+	}
+	return all, nil
+}
+
 // eventually waits until a sum of a service's is as wanted.
 func (w *world) eventually(ctx context.Context, service, name string, wanted func(float64) bool, labels ...string) error {
 	for {

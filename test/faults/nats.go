@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -46,6 +45,10 @@ func natsFaults() []scenario {
 		{
 			name: "a stream edited by hand", row: "its configuration changed by hand",
 			lasts: 60 * time.Second, breaks: nothing, during: editStream, holds: writesWentOn,
+		},
+		{
+			name: "messages deleted before they are read", row: "the stream loses what no gateway has seen yet, by hand",
+			lasts: 15 * time.Second, breaks: nothing, during: deleteUnread, heals: healLinks, mayResync: true, holds: writesWentOn,
 		},
 		{
 			name: "NATS refuses the credentials, then takes them", row: "auth error twice, then good credentials",
@@ -203,6 +206,60 @@ func editStream(ctx context.Context, r *round) error {
 	})
 }
 
+// deleteUnread cuts the gateways off, deletes what came meanwhile, and lets them come back, again and again, until it was noticed often enough: they can
+// not know what was in it, and have the browsers start anew.
+func deleteUnread(ctx context.Context, r *round) error {
+	const enough, gaps = 4, "noteworks_live_events_gaps_total"
+	was, err := r.total(ctx, "gateway", gaps)
+	if err != nil {
+		return err
+	}
+	return r.byHand(ctx, func(js jetstream.JetStream) error {
+		for began := time.Now(); ; {
+			if err := r.loseUnread(ctx, js); err != nil {
+				return err
+			}
+			now, err := r.total(ctx, "gateway", gaps)
+			if err != nil {
+				return err
+			}
+			if now-was >= enough {
+				r.check(true, "noticed %.0f times", now-was)
+				return nil
+			}
+			if time.Since(began) > time.Minute {
+				return fmt.Errorf("%v gaps were noticed within a minute", now-was)
+			}
+		}
+	})
+}
+
+// loseUnread is one time.
+func (r *round) loseUnread(ctx context.Context, js jetstream.JetStream) error {
+	ways := r.links.Match("gateway-* to nats-1")
+	r.links.Cut(ways)
+	s, err := js.Stream(ctx, stream)
+	if err != nil {
+		return err
+	}
+	from := s.CachedInfo().State.LastSeq + 1
+	wait(ctx, 500*time.Millisecond)
+	info, err := s.Info(ctx)
+	if err != nil {
+		return err
+	}
+	for seq := from; seq <= info.State.LastSeq; seq++ {
+		if err := s.DeleteMsg(ctx, seq); err != nil && !errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) { // the relay may have been here first
+			return err
+		}
+	}
+	if err := r.links.Heal(); err != nil {
+		return err
+	}
+	wait(ctx, 3*time.Second)
+	return nil
+}
+
 // lagRises: what is behind is told, and memory stays.
 func lagRises(ctx context.Context, r *round) error {
 	before := r.measure(ctx)
@@ -217,19 +274,18 @@ func lagRises(ctx context.Context, r *round) error {
 			pending = max(pending, rises(name), behind)
 		}
 	}
-	grown := slices.Max(r.growth(ctx, before))
+	grown := r.grown(ctx, before)
 	r.check(pending > 20, "up to %v events behind, and the metrics say so", pending)
 	r.check(grown < 64<<20, "memory grew by %.0f MB at most", grown/(1<<20))
 	return nil
 }
 
-// growth is how much larger each service is than before.
-func (r *round) growth(ctx context.Context, before map[string]size) []float64 {
-	all := []float64{0}
+// grown is how many bytes larger the service is that has grown most.
+func (r *round) grown(ctx context.Context, before map[string]size) (most float64) {
 	for name, now := range r.measure(ctx) {
 		if was, known := before[name]; known && was.pid == now.pid {
-			all = append(all, now.bytes-was.bytes)
+			most = max(most, now.bytes-was.bytes)
 		}
 	}
-	return all
+	return most
 }

@@ -27,6 +27,10 @@ func processes() []scenario {
 			quick: true, lasts: 15 * time.Second, lastsShort: 3 * time.Second, breaks: killRelay, heals: startAll, within: 5 * time.Second,
 		},
 		{
+			name: "the relaying note replica hangs", row: "two replicas of a service, one killed while relaying: it hangs, and holds on to what it has",
+			lasts: 45 * time.Second, breaks: nothing, during: hangRelay, heals: awaken, holds: deadlinesHonoured,
+		},
+		{
 			name: "the user service down", row: "the user service down",
 			quick: true, lasts: 4 * time.Minute, lastsShort: 3 * time.Second,
 			breaks: func(_ context.Context, r *round) error { r.Process("user").Kill(); return nil },
@@ -118,6 +122,30 @@ func killRelay(ctx context.Context, r *round) error {
 	return nil
 }
 
+// hangRelay stops the one that relays where it is. Its connections stay, and so do the locks of its sessions.
+func hangRelay(ctx context.Context, r *round) error {
+	name, err := r.relay(patient(ctx, 10*time.Second))
+	if err != nil {
+		return err
+	}
+	r.Process(name).Signal(syscall.SIGSTOP)
+	began := time.Now()
+	heir, err := r.relay(patient(ctx, 40*time.Second))
+	if err != nil {
+		return err
+	}
+	r.check(heir != name, "the other one relays after %v", time.Since(began).Round(100*time.Millisecond))
+	return nil
+}
+
+// awaken lets what hangs go on.
+func awaken(ctx context.Context, r *round) error {
+	for _, name := range r.Names("") {
+		r.Process(name).Signal(syscall.SIGCONT)
+	}
+	return r.Await(patient(ctx, time.Minute))
+}
+
 // signInIsUnavailable tries to sign in all the while.
 func signInIsUnavailable(ctx context.Context, r *round) error {
 	tries := 0
@@ -179,8 +207,10 @@ func crowded(ctx context.Context, r *round, happens func(gateway string) error) 
 	}
 	r.check(all < 10*time.Second, "%d of %d sockets came back within %v", lost, sockets, all.Round(100*time.Millisecond))
 	r.check(lost < 100 || busiest < lost/2, "at most %d of them in one tenth of a second", busiest)
-	err = crowd.CaughtUp(patient(ctx, 15*time.Second))
-	r.check(err == nil && crowd.Gaps() == 0, "nobody missed anything (%d gaps, %v)", crowd.Gaps(), err)
+	if err := crowd.CaughtUp(patient(ctx, 15*time.Second)); err != nil {
+		return err
+	}
+	r.check(crowd.Gaps() == 0, "changes that one of them missed: %d", crowd.Gaps())
 	return nil
 }
 

@@ -51,7 +51,7 @@ func (s *scenario) number() uint64 {
 
 func scenarios() []scenario {
 	var all []scenario
-	for _, some := range [][]scenario{processes(), migrations(), natsFaults(), databaseFaults(), networkFaults(), backlogFaults(), eventFaults(), diskFaults(), collectorFaults(), allinoneFaults()} {
+	for _, some := range [][]scenario{processes(), migrations(), natsFaults(), databaseFaults(), networkFaults(), backlogFaults(), eventFaults(), peopleFaults(), diskFaults(), collectorFaults(), allinoneFaults()} {
 		all = append(all, some...)
 	}
 	return all

@@ -9,7 +9,7 @@ import (
 
 // table prints a line for each round, and below it what was found.
 func table(to io.Writer, results []result) {
-	_, _ = fmt.Fprintf(to, "\n%-34s %7s %5s %7s %9s %7s %5s %9s  %s\n", "fault", "writes", "lost", "doubled", "unordered", "foreign", "torn", "steady", "what broke · what else held")
+	_, _ = fmt.Fprintf(to, "\n%-38s %7s %5s %7s %9s %7s %5s %9s  %s\n", "fault", "writes", "lost", "doubled", "unordered", "foreign", "torn", "steady", "what broke · what else held")
 	for _, r := range results {
 		line(to, r)
 	}
@@ -17,7 +17,7 @@ func table(to io.Writer, results []result) {
 
 func line(to io.Writer, r result) {
 	f := r.found
-	_, _ = fmt.Fprintf(to, "%-34s %7d %5d %7d %9d %7d %5d %9v  %s\n", r.scenario.name, r.writes, f.Lost, f.Doubled, f.Unordered, f.Foreign, f.Torn,
+	_, _ = fmt.Fprintf(to, "%-38s %7d %5d %7d %9d %7d %5d %9v  %s\n", r.scenario.name, r.writes, f.Lost, f.Doubled, f.Unordered, f.Foreign, f.Torn,
 		r.steady.Round(time.Millisecond), strings.Join(append([]string{r.broke}, r.held...), " · "))
 	for _, what := range append(f.Findings, r.failed...) {
 		_, _ = fmt.Fprintf(to, "    FAILED  %s\n", what)
@@ -31,6 +31,6 @@ func markdown(to io.Writer, results []result) {
 	for _, r := range results {
 		f := r.found
 		_, _ = fmt.Fprintf(to, "| %s | %s | %d | %d | %d | %d | %d | %v | %s |\n", r.scenario.name, r.broke, r.writes, f.Lost+f.Torn, f.Doubled, f.Unordered, f.Foreign,
-			r.steady.Round(10*time.Millisecond), strings.Join(append(r.held, r.failed...), "; "))
+			r.steady.Round(10*time.Millisecond), strings.ReplaceAll(strings.Join(append(r.held, r.failed...), "; "), "\n", " "))
 	}
 }

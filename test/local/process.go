@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -191,14 +193,19 @@ func (p *Process) Ended(patience time.Duration) error {
 	}
 }
 
-// freeAddress is a port on loopback that is free now.
+// freeAddress is a port on loopback that is free now, below those that systems choose for outgoing connections (from 32768 on): one of these may be taken
+// before it is listened to, or while its process is away.
 func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
+	const from, to, tries = 20_000, 32_000, 100
+	var failed error
+	for range tries {
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(from+rand.IntN(to-from)))) //nolint:gosec // chance, not secrecy
+		if err == nil {
+			return l.Addr().String(), l.Close()
+		}
+		failed = err
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String(), nil
+	return "", fmt.Errorf("find a free port: %w", failed)
 }
 
 // Healthy says whether it answers that it is up.

@@ -43,6 +43,7 @@ func (s *Spread) layServices() error {
 		if err != nil {
 			return err
 		}
+		s.rpc[one.name] = one.rpc
 		s.add(&Process{Name: one.name, path: s.programs.path(one.kind), env: environment(settings), live: "http://" + one.ops + "/readyz"})
 	}
 	return nil
@@ -132,7 +133,7 @@ func (s *Spread) userSettings(one, note service) (map[string]string, error) {
 	rpc, err3 := s.via(one.name, "note", note.rpc)
 	return map[string]string{
 		"RPC_ADDR": one.rpc, "DATABASE_URL": app, "MIGRATE_DATABASE_URL": owner, "TRUSTED_PROXIES": "127.0.0.0/8",
-		"RPC_CALLERS":  "note=" + s.callers["note"] + ",operator=" + s.callers["operator"],
+		"RPC_CALLERS":  "note=" + s.callers["note"] + ",operator=" + s.callers["operator"] + ",admin=" + s.callers["admin"],
 		"NOTE_RPC_URL": "http://" + rpc, "NOTE_RPC_TOKEN": s.callers["user"],
 		"RATE_LIMIT_ADDRESS_PER_MINUTE": "60000", "RATE_LIMIT_ADDRESS_BURST": "10000",
 		"RATE_LIMIT_ACCOUNT_PER_MINUTE": "6000", "RATE_LIMIT_ACCOUNT_BURST": "1000",
@@ -145,7 +146,7 @@ func (s *Spread) noteSettings(one, user service) (map[string]string, error) {
 	rpc, err3 := s.via(one.name, "user", user.rpc)
 	return map[string]string{
 		"RPC_ADDR": one.rpc, "DATABASE_URL": app, "MIGRATE_DATABASE_URL": owner, "TRUSTED_PROXIES": "127.0.0.0/8",
-		"RPC_CALLERS": "user=" + s.callers["user"], "USER_RPC_URL": "http://" + rpc, "USER_RPC_TOKEN": s.callers["note"],
+		"RPC_CALLERS": "user=" + s.callers["user"] + ",admin=" + s.callers["admin"], "USER_RPC_URL": "http://" + rpc, "USER_RPC_TOKEN": s.callers["note"],
 	}, errors.Join(err, err2, err3)
 }
 

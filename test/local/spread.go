@@ -47,6 +47,7 @@ type Spread struct {
 	processes map[string]*Process
 	order     []string
 	links     map[string]string
+	rpc       map[string]string // the internal address of each service's replica
 
 	mu        sync.Mutex
 	passwords map[string]string // of NATS, by user
@@ -70,9 +71,9 @@ func (p Programs) New(o SpreadOptions) (*Spread, error) {
 		o.Via = func(_, upstream string) (string, error) { return upstream, nil }
 	}
 	s := &Spread{
-		options: o, programs: p, processes: map[string]*Process{}, links: map[string]string{},
+		options: o, programs: p, processes: map[string]*Process{}, links: map[string]string{}, rpc: map[string]string{},
 		passwords: secrets(NATSAdmin, "user", "note", "gateway"), database: secrets("user_owner", "user_app", "note_owner", "note_app"),
-		callers: secrets("note", "user", "operator"),
+		callers: secrets("note", "user", "operator", "admin"),
 	}
 	if err := os.MkdirAll(filepath.Join(o.Dir, "web"), 0o755); err != nil {
 		return nil, err

@@ -53,19 +53,20 @@ func Hire(ctx context.Context, base, other string) (*Crew, error) {
 
 // SignIn signs somebody in anew, as from another browser.
 func (c *Crew) SignIn(ctx context.Context) error {
-	return client.New(c.Ann.Base(), nil).Login(ctx, "ann@example.com", password)
+	transport := client.Loopback()
+	defer transport.CloseIdleConnections()
+	return client.New(c.Ann.Base(), transport).Login(ctx, "ann@example.com", password)
 }
 
-// Renew renews the session unless it was a moment ago: several of one person's doings may find out at once.
+// Renew renews the session unless that was tried a moment ago: several of one person's doings may find out at once.
 func (p *Person) Renew(ctx context.Context) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if time.Since(p.renewed) < time.Second {
 		return
 	}
-	if p.Refresh(ctx) == nil { // if not, the next one tries again
-		p.renewed = time.Now()
-	}
+	_ = p.Refresh(ctx) // if it could not be, the next one tries again
+	p.renewed = time.Now()
 }
 
 // until repeats do until it succeeds or ctx ends.

@@ -65,7 +65,7 @@ func (h *History) checkNote(note string) Verdict {
 	last := end(begin, reads)
 	for _, w := range writes {
 		if w.Outcome == Acknowledged && w.Version > last.version {
-			v.find(&v.Lost, 1, "note %s: version %d was acknowledged, at the end it is at %d", note, w.Version, last.version)
+			v.find(&v.Lost, 1, "note %s: version %d was acknowledged, and when it was read last it was at %d", note, w.Version, last.version)
 		}
 	}
 	for p, from := range h.from {
