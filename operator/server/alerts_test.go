@@ -3,7 +3,6 @@
 package server
 
 import (
-	"net"
 	"os"
 	"testing"
 	"time"
@@ -22,12 +21,7 @@ import (
 //nolint:paralleltest // an operator sees to the whole cluster
 func TestTheOperatorsFaultIsRecorded(t *testing.T) {
 	const lasts = 17 * time.Minute
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := listener.Addr().String()
-	_ = listener.Close()
+	addr := freeAddress(t)
 	w := startWorld(t, "ROUTE_KIND=none", "METRICS_ADDR="+addr)
 	_, _ = w.run()
 	old := w.apply("old")

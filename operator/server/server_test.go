@@ -245,12 +245,7 @@ func (w *world) pass() {
 
 //nolint:paralleltest // an operator sees to the whole cluster
 func TestMetricsAndHealthAreServed(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := listener.Addr().String()
-	_ = listener.Close()
+	addr := freeAddress(t)
 	w := startWorld(t, "ROUTE_KIND=none", "METRICS_ADDR="+addr)
 	_, _ = w.run()
 	ws := w.apply("acme")
@@ -263,6 +258,17 @@ func TestMetricsAndHealthAreServed(t *testing.T) {
 	for _, name := range []string{`noteworks_operator_workspaces{isolation="Shared",ready="True",reason="Ready"}`, "controller_runtime_reconcile_total"} {
 		untilMetric(t, "http://"+addr+"/metrics", name)
 	}
+}
+
+// freeAddress is a port on loopback that is free now.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
 }
 
 // untilMetric asks until it is there: the operator counts what it has heard of, which may be a moment after the test has.
