@@ -135,6 +135,9 @@ func TestAWorkspaceMaySendSoManyRequestsAMinute(t *testing.T) {
 	if got := w.metric("noteworks_requests_limited_total"); got != "2" {
 		t.Errorf("%s refused", got)
 	}
+	if said := w.log.String(); strings.Count(said, "workspace sends more than it may") != 1 || !strings.Contains(said, `"requests_per_minute":6`) {
+		t.Errorf("the log does not say once whose: %s", said)
+	}
 
 	w.apply(policy{RequestsPerMinute: 12})
 	w.eventually("the other limit", func() bool { return notes().status == 200 })

@@ -7,6 +7,7 @@ package edge
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -21,6 +22,7 @@ import (
 	"noteworks.dev/services/internal/errs"
 	"noteworks.dev/services/internal/httpserver"
 	"noteworks.dev/services/internal/problem"
+	"noteworks.dev/services/internal/telemetry"
 )
 
 const (
@@ -116,7 +118,7 @@ func (d *Door) Enter(r *http.Request) (string, error) {
 	case w.Suspended:
 		return "", tenant.ErrSuspended()
 	}
-	return w.ID, d.count(w)
+	return w.ID, d.count(r.Context(), w)
 }
 
 // admit lets r pass if its workspace is open to requests, and r has no token or one that is good there. What is refused for its token does
@@ -134,17 +136,21 @@ func (d *Door) admit(r *http.Request) error {
 	if err := d.identify(r, w.ID); err != nil {
 		return err
 	}
-	return d.count(w)
+	return d.count(r.Context(), w)
 }
 
 // count takes one of w's requests.
-func (d *Door) count(w tenant.Workspace) error {
-	wait, ok := d.Quota.Take(w.ID, w.RequestsPerMinute)
+func (d *Door) count(ctx context.Context, w tenant.Workspace) error {
+	why, ok := d.Quota.Take(w.ID, w.RequestsPerMinute)
 	if ok {
 		return nil
 	}
+	if why.News {
+		telemetry.LogFrom(ctx).WarnContext(ctx, "workspace sends more than it may", telemetry.WorkspaceID(w.ID), slog.String("slug", w.Slug),
+			slog.Int("requests_per_minute", w.RequestsPerMinute))
+	}
 	return errs.RateLimited("requests-limit-reached", "This workspace has sent more requests than it may at a time. Please wait a moment.").
-		WithRetryAfter(wait)
+		WithRetryAfter(why.Wait)
 }
 
 // identify lets r pass without a token, or with one that is good here. What an anonymous request may do is the service's to say.

@@ -19,6 +19,8 @@ const (
 	// for a dozen things.
 	burstShare = 4
 	leastBurst = 30
+	// sayAgain is how long a workspace that is refused again is no news.
+	sayAgain = time.Minute
 )
 
 // Quota counts the requests of workspaces. Every method may be called by any goroutine.
@@ -35,6 +37,7 @@ type Quota struct {
 type bucket struct {
 	perMinute int
 	left      *rate.Limiter
+	told      time.Time // when its refusals were news last
 }
 
 // New is a quota of which nothing has been used.
@@ -42,21 +45,33 @@ func New(now func() time.Time) *Quota {
 	return &Quota{now: now, max: maxWorkspaces, young: map[string]bucket{}}
 }
 
-// Take takes one of the perMinute requests of workspace; perMinute below 1 is no limit. When none is left, wait is how long until there is
-// one. Another limit than last time begins anew.
-func (q *Quota) Take(workspace string, perMinute int) (wait time.Duration, ok bool) {
+// Refusal is why a request may not pass now.
+type Refusal struct {
+	// Wait is how long until there is one for it.
+	Wait time.Duration
+	// News says that it is worth a line in the log: the first one of this workspace in a minute.
+	News bool
+}
+
+// Take takes one of the perMinute requests of workspace; perMinute below 1 is no limit. Another limit than last time begins anew.
+func (q *Quota) Take(workspace string, perMinute int) (why Refusal, ok bool) {
 	if perMinute < 1 {
-		return 0, true
+		return Refusal{}, true
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := q.now()
 	b := q.find(workspace, perMinute)
 	if b.left.AllowN(now, 1) {
-		return 0, true
+		return Refusal{}, true
 	}
 	q.refused.Add(1)
-	return time.Duration((1 - b.left.TokensAt(now)) * float64(time.Minute) / float64(perMinute)), false
+	why.Wait = time.Duration((1 - b.left.TokensAt(now)) * float64(time.Minute) / float64(perMinute))
+	if why.News = now.Sub(b.told) >= sayAgain; why.News {
+		b.told = now
+		q.young[workspace] = b
+	}
+	return why, false
 }
 
 // Refused is how many requests were.
@@ -68,7 +83,7 @@ func (q *Quota) find(workspace string, perMinute int) bucket {
 		b = q.old[workspace]
 	}
 	if b.perMinute != perMinute {
-		b = bucket{perMinute, rate.NewLimiter(rate.Limit(float64(perMinute)/time.Minute.Seconds()), burst(perMinute))}
+		b = bucket{perMinute: perMinute, left: rate.NewLimiter(rate.Limit(float64(perMinute)/time.Minute.Seconds()), burst(perMinute))}
 	}
 	if !young && len(q.young) >= q.max/2 {
 		q.old, q.young = q.young, map[string]bucket{}

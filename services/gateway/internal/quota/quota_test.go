@@ -49,16 +49,33 @@ func TestWhoIsRefusedIsToldWhenToComeBack(t *testing.T) {
 	t.Parallel()
 	q, clock := start()
 	took(q, "a", 6, 6)
-	wait, ok := q.Take("a", 6)
-	if ok || wait <= 0 || wait > 10*time.Second {
-		t.Fatalf("%s, %v", wait, ok)
+	why, ok := q.Take("a", 6)
+	if ok || why.Wait <= 0 || why.Wait > 10*time.Second {
+		t.Fatalf("%v, %v", why, ok)
 	}
-	clock.now = clock.now.Add(wait)
+	clock.now = clock.now.Add(why.Wait)
 	if _, ok := q.Take("a", 6); !ok {
 		t.Error("refused although it waited")
 	}
 	if n := q.Refused(); n != 1 {
 		t.Errorf("%d refused", n)
+	}
+}
+
+func TestARefusalIsNewsOnceAMinute(t *testing.T) {
+	t.Parallel()
+	q, clock := start()
+	for minute := range 3 {
+		for _, workspace := range []string{"a", "b"} {
+			took(q, workspace, 1, 1)
+			for i := range 5 {
+				why, ok := q.Take(workspace, 1)
+				if ok || why.News != (i == 0) {
+					t.Errorf("minute %d, refusal %d of %s: %v, %v", minute, i, workspace, why, ok)
+				}
+			}
+		}
+		clock.now = clock.now.Add(time.Minute)
 	}
 }
 
