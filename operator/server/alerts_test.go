@@ -16,7 +16,7 @@ import (
 	"noteworks.dev/test/recording"
 )
 
-// The operator's alerts wait for up to a quarter of an hour. `make faults-alerts` plays this, into the directory RECORDINGS, and holds the alerts against it.
+// The operator's alerts wait for up to a quarter of an hour. `make faults-operator` plays this, into the directory RECORDINGS, and holds the alerts against it.
 //
 //nolint:paralleltest // an operator sees to the whole cluster
 func TestTheOperatorsFaultIsRecorded(t *testing.T) {

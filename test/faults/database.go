@@ -48,7 +48,7 @@ func databaseFaults() []scenario {
 		},
 		{
 			name: "the search index locked", row: "a consumer that stands still: nobody may write what it feeds",
-			lasts: 30 * time.Second, pace: leisurely(), breaks: nothing, during: lockSearch, holds: writesWentOn,
+			lasts: 30 * time.Second, breaks: nothing, during: lockSearch, holds: writesWentOn,
 		},
 		{
 			name: "the relay's lock held by a stranger", row: "two replicas of a service, neither of which may relay",
@@ -131,27 +131,20 @@ func eat(ctx context.Context, url string, eaten *atomic.Int64) {
 
 // lockRow holds the row of the first note.
 func lockRow(ctx context.Context, r *round) error {
-	return r.admin(ctx, "notes", func(conn *pgx.Conn) error {
-		tx, err := conn.Begin(ctx)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, "select from notes where id = $1 for update", r.shift.Notes[0]); err != nil {
-			return err
-		}
-		wait(ctx, r.lasts())
-		return tx.Rollback(ctx)
-	})
+	return r.locked(ctx, func(ctx context.Context) error {
+		<-ctx.Done()
+		return nil
+	}, "select from notes where id = $1 for update", r.shift.Notes[0])
 }
 
-// locked does something beside the fault, which is a lock of a table, by somebody who forgets to commit.
-func (r *round) locked(ctx context.Context, statement string, beside func(ctx context.Context) error) error {
+// locked does something beside the fault, which is what a statement locks, by somebody who forgets to commit.
+func (r *round) locked(ctx context.Context, beside func(ctx context.Context) error, statement string, args ...any) error {
 	return r.admin(ctx, "notes", func(conn *pgx.Conn) error {
 		tx, err := conn.Begin(ctx)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, statement); err != nil {
+		if _, err := tx.Exec(ctx, statement, args...); err != nil {
 			return err
 		}
 		ending, cancel := context.WithTimeout(ctx, r.lasts())
@@ -166,7 +159,7 @@ const crowdOfReaders = 60
 // lockNotes lets nobody read or write a note. Whoever asks waits for the lock with a connection, or for a connection.
 func lockNotes(ctx context.Context, r *round) error {
 	var asked atomic.Int64
-	err := r.locked(ctx, "lock table notes in access exclusive mode", func(ctx context.Context) error {
+	err := r.locked(ctx, func(ctx context.Context) error {
 		var all sync.WaitGroup
 		for range crowdOfReaders {
 			all.Go(func() {
@@ -180,7 +173,7 @@ func lockNotes(ctx context.Context, r *round) error {
 		}
 		all.Wait()
 		return nil
-	})
+	}, "lock table notes in access exclusive mode")
 	if err != nil {
 		return err
 	}
@@ -191,7 +184,7 @@ func lockNotes(ctx context.Context, r *round) error {
 
 // lockSearch lets nobody write to the search index; it can be read.
 func lockSearch(ctx context.Context, r *round) error {
-	return r.locked(ctx, "lock table note_search in exclusive mode", func(ctx context.Context) error {
+	return r.locked(ctx, func(ctx context.Context) error {
 		searches, failed := 0, 0
 		for ; ctx.Err() == nil; wait(ctx, time.Second) {
 			if _, err := r.crew.Cat.List(ctx, "q=begin"); err != nil && ctx.Err() == nil && client.StatusOf(err) != http.StatusUnauthorized {
@@ -201,7 +194,7 @@ func lockSearch(ctx context.Context, r *round) error {
 		}
 		r.check(failed*100 <= searches, "%d searches meanwhile, %d failed", searches, failed)
 		return nil
-	})
+	}, "lock table note_search in exclusive mode")
 }
 
 // holdRelay takes the lock of the one that relays, and keeps it.
@@ -249,5 +242,5 @@ func onlyThatNote(_ context.Context, r *round) error {
 	}
 	r.check(locked > 0 && wrote[r.shift.Notes[0]] < wrote[r.shift.Notes[1]]/2, "the locked note refused %d writes", locked)
 	r.check(others*100 <= wrote[r.shift.Notes[1]], "the other notes refused %d", others)
-	return refusedSoon(context.Background(), r)
+	return r.refused(refusal)
 }

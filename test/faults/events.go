@@ -15,7 +15,7 @@ func eventFaults() []scenario {
 	return []scenario{
 		{
 			name: "an event that nobody can read", row: "an undecodable event: in the dead-letter stream within seconds; the next event waits no longer than its backoff",
-			lasts: 20 * time.Second, lastsShort: 8 * time.Second, pace: leisurely(),
+			lasts: 20 * time.Second, lastsShort: 8 * time.Second,
 			breaks: garble, during: parked, heals: discardDeadLetters, holds: writesWentOn, errors: []string{"event parked"},
 		},
 	}

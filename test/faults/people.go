@@ -19,7 +19,7 @@ func peopleFaults() []scenario {
 	return []scenario{
 		{
 			name: "a workspace that asks for too much", row: "a workspace that sends more than its policy allows, for long: nobody else notices",
-			lasts: 20 * time.Second, pace: leisurely(), breaks: limitNeighbours, during: askTooMuch, holds: writesWentOn,
+			lasts: 20 * time.Second, breaks: limitNeighbours, during: askTooMuch, holds: writesWentOn,
 		},
 		{
 			name: "browsers that do not read", row: "a live client that stops reading, forty of them",

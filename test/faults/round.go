@@ -22,7 +22,7 @@ const (
 
 func usualPace() crew.Pace { return crew.Pace{Notes: 5, Every: 80 * time.Millisecond} }
 
-// leisurely is for what lasts long only because alerts wait.
+// leisurely is for faults that last for so long only because alerts wait.
 func leisurely() crew.Pace { return crew.Pace{Notes: 5, Every: 400 * time.Millisecond} }
 
 // round is one scenario that is played.
@@ -96,6 +96,9 @@ func (r *round) lasts() time.Duration {
 func play(ctx context.Context, w *world, s scenario, seed uint64, o options, record *recorder) result {
 	r := &round{world: w, scenario: s, random: rand.New(rand.NewPCG(seed, 0)), short: o.quick, atMost: o.lasts} //nolint:gosec // it is to be repeated
 	pace := s.pace
+	if record != nil && alertings()[s.name].leisurely {
+		pace = leisurely()
+	}
 	if pace.Notes == 0 {
 		pace = usualPace()
 	}

@@ -8,10 +8,12 @@
 package recording
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -29,8 +31,12 @@ type Fault struct {
 	Fire, May []string
 }
 
-// Recording is what is being written. Nil takes everything and keeps nothing.
-type Recording struct{ file *os.File }
+// Recording is what is being written. Its methods may be called by any goroutine.
+type Recording struct {
+	mu   sync.Mutex
+	file *os.File
+	err  error // the first that writing had
+}
 
 // Begin begins the fault's recording, in dir.
 func Begin(dir string, f Fault) (*Recording, error) {
@@ -38,33 +44,33 @@ func Begin(dir string, f Fault) (*Recording, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = fmt.Fprintf(file, "# fault %s\n# chart %s\n# fire %s\n# may %s\n", f.Name, f.Chart, strings.Join(f.Fire, " "), strings.Join(f.May, " "))
-	return &Recording{file}, err
+	r := &Recording{file: file}
+	r.write("# fault %s\n# chart %s\n# fire %s\n# may %s\n", f.Name, f.Chart, strings.Join(f.Fire, " "), strings.Join(f.May, " "))
+	return r, nil
 }
 
 // Begins writes down that it is broken from now on.
-func (r *Recording) Begins() { r.mark("begins") }
+func (r *Recording) Begins() { r.write("# begins %d\n", time.Now().UnixMilli()) }
 
 // Ends writes down that it is healed from now on.
-func (r *Recording) Ends() { r.mark("ends") }
-
-func (r *Recording) mark(what string) {
-	if r != nil {
-		_, _ = fmt.Fprintf(r.file, "# %s %d\n", what, time.Now().UnixMilli()) // Close tells
-	}
-}
+func (r *Recording) Ends() { r.write("# ends %d\n", time.Now().UnixMilli()) }
 
 // Scrape writes down what a process of a service has answered just now, nothing if it did not.
 func (r *Recording) Scrape(service, process, metrics string) {
-	if r != nil {
-		_, _ = fmt.Fprintf(r.file, "# scrape %d %s %s\n%s", time.Now().UnixMilli(), service, process, metrics)
+	r.write("# scrape %d %s %s\n%s", time.Now().UnixMilli(), service, process, metrics)
+}
+
+func (r *Recording) write(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, err := fmt.Fprintf(r.file, format, args...); r.err == nil {
+		r.err = err
 	}
 }
 
-// Close says whether all of it is on disk.
+// Close ends it. Its error says that something is missing.
 func (r *Recording) Close() error {
-	if r == nil {
-		return nil
-	}
-	return r.file.Close()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return errors.Join(r.err, r.file.Close())
 }
