@@ -141,13 +141,12 @@ func (s *Server) Start(ctx context.Context) error {
 func (s *Server) Stop(ctx context.Context) error {
 	s.ops.Drain()
 	s.public.Drain()
-	err := errors.Join(s.sockets.Stop(ctx), s.public.Stop(ctx), s.listener.Stop(ctx))
+	err := errors.Join(s.sockets.Stop(ctx), s.public.Stop(ctx), s.keys.Stop(ctx), s.listener.Stop(ctx))
 	s.bus.Close()
 	s.workspaces.Close()
 	for _, t := range s.upstreams {
 		t.CloseIdleConnections()
 	}
-	s.keys.Stop()
 	s.issuer.CloseIdleConnections()
 	return errors.Join(err, s.site.Close(), s.ops.Stop(ctx))
 }

@@ -16,6 +16,7 @@ import (
 
 	"noteworks.dev/services/internal/auth"
 	"noteworks.dev/services/internal/errs"
+	"noteworks.dev/services/internal/lifecycletest"
 )
 
 // issuer is the transport to a user service that publishes keys.
@@ -194,7 +195,7 @@ func TestTheKeysAreThereBeforeAnybodyNeedsThem(t *testing.T) {
 	if err := j.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	defer j.Stop()
+	defer mustStop(t, j)
 	until(t, func() bool { return i.count() > 1 }) // it asks again when it got no answer
 	if err := j.Ready(); err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("ready without keys: %v", err)
@@ -206,6 +207,20 @@ func TestTheKeysAreThereBeforeAnybodyNeedsThem(t *testing.T) {
 	mustKey(t, j, "a")
 }
 
+func TestLifecycle(t *testing.T) { //nolint:paralleltest // compares goroutines
+	i, c := newIssuer(), newClock()
+	i.rotate(t, "a")
+	lifecycletest.Stress(t, func() lifecycletest.Lifecycle { return newJWKS(i, c) })
+}
+
+func mustStop(t *testing.T, j *auth.JWKS) {
+	t.Helper()
+	if err := j.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// It does not wait for an issuer that never answers.
 func TestWhoIsStoppedAsksNoMore(t *testing.T) {
 	t.Parallel()
 	i, c := newIssuer(), newClock()
@@ -215,8 +230,7 @@ func TestWhoIsStoppedAsksNoMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, func() bool { return i.count() == 1 })
-	j.Stop()
-	j.Stop() // which is no more than the first
+	mustStop(t, j)
 }
 
 func until(t *testing.T, is func() bool) {

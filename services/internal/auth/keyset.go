@@ -40,33 +40,41 @@ type KeySet[K any] struct {
 	failure error // of the last try
 	asking  bool  // a fetch is under way
 	unknown *rate.Limiter
-
-	stop func()
+	ended   bool
+	stop    context.CancelFunc // set by Start
+	done    sync.WaitGroup
 }
 
 // NewKeySet reads the keys by fetch, which has two seconds for it. Nothing is fetched before Start or the first Key.
 func NewKeySet[K any](fetch func(context.Context) (map[string]K, error), now func() time.Time) *KeySet[K] {
-	return &KeySet[K]{fetch: fetch, now: now, unknown: rate.NewLimiter(rate.Every(fetchEvery), fetchBurst), stop: func() {}}
+	return &KeySet[K]{fetch: fetch, now: now, unknown: rate.NewLimiter(rate.Every(fetchEvery), fetchBurst)}
 }
 
 // Start has the keys read at once and then every refreshAfter, whether somebody asks for one or not: who has been asked for none when the issuer goes away
-// would have none. Its error is nil.
-func (j *KeySet[K]) Start(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan struct{})
-	j.stop = func() {
-		cancel()
-		<-ended
+// would have none. It waits for none of it; its error is that it was started or stopped before.
+func (j *KeySet[K]) Start(context.Context) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.ended || j.stop != nil {
+		return errors.New("key set: started before")
 	}
-	go func() {
-		defer close(ended)
-		j.keep(ctx)
-	}()
+	ctx, stop := context.WithCancel(context.Background())
+	j.stop = stop
+	j.done.Go(func() { j.keep(ctx) })
 	return nil
 }
 
-// Stop ends what Start began.
-func (j *KeySet[K]) Stop() { j.stop() }
+// Stop ends what Start began. Its error is nil.
+func (j *KeySet[K]) Stop(context.Context) error {
+	j.mu.Lock()
+	j.ended = true
+	if j.stop != nil {
+		j.stop()
+	}
+	j.mu.Unlock()
+	j.done.Wait()
+	return nil
+}
 
 // Ready is an error until the keys have been read once.
 func (j *KeySet[K]) Ready() error {
