@@ -1,6 +1,6 @@
 // Package anchor measures the bare parts that the product is made of, on the same machine in the same minute: what a commit, a publish, a flush and a
 // round trip cost by themselves. A figure of the product is told beside them, as a ratio: that stays true on a faster or slower machine.
-// Imports pgx, NATS and gws as the services do, and none of the services.
+// Imports pgx, NATS and gobwas/ws as the services do, and none of the services.
 package anchor
 
 import (

@@ -7,7 +7,8 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/lxzan/gws"
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
 
 	"noteworks.dev/test/load/wire"
 )
@@ -55,12 +56,17 @@ func tcp(ctx context.Context, during time.Duration) (sample, error) {
 // plain hides what would let the kernel echo by itself.
 type plain struct{ io.ReadWriter }
 
-type echo struct{ gws.BuiltinEventHandler }
-
-// OnMessage sends back what came, by the library that the gateway uses.
-func (echo) OnMessage(c *gws.Conn, m *gws.Message) {
-	_ = c.WriteMessage(m.Opcode, m.Bytes()) // the other side sees it fail
-	_ = m.Close()
+// echo sends back what comes, by the library that the gateway uses, until the other side leaves.
+func echo(conn net.Conn) {
+	for {
+		m, op, err := wsutil.ReadClientData(conn)
+		if err != nil {
+			return
+		}
+		if err := wsutil.WriteServerMessage(conn, op, m); err != nil {
+			return
+		}
+	}
 }
 
 func webSocket(ctx context.Context, during time.Duration) (sample, error) {
@@ -68,10 +74,9 @@ func webSocket(ctx context.Context, during time.Duration) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	up := gws.NewUpgrader(echo{}, nil)
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if conn, err := up.Upgrade(w, r); err == nil {
-			go conn.ReadLoop()
+		if conn, _, _, err := ws.UpgradeHTTP(r, w); err == nil {
+			go echo(conn)
 		}
 	})}
 	go func() { _ = server.Serve(l) }() // until it is closed

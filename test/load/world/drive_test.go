@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,29 +12,28 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lxzan/gws"
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
 
 	"noteworks.dev/test/load/measure"
 )
 
 // door stands for a Noteworks with one note: it answers changes and pushes each to the one live socket, by way of break, which may do otherwise.
 type door struct {
-	gws.BuiltinEventHandler
 	broken func(version int, frame string, push func(string))
 
 	mu      sync.Mutex
 	version int
-	screen  *gws.Conn
+	screen  net.Conn
 }
 
 func open(t *testing.T, broken func(version int, frame string, push func(string))) *Pair {
 	t.Helper()
 	d := &door{version: 1, broken: broken}
-	up := gws.NewUpgrader(d, nil)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/live", func(w http.ResponseWriter, r *http.Request) {
-		if conn, err := up.Upgrade(w, r); err == nil {
-			go conn.ReadLoop()
+		if conn, _, _, err := ws.UpgradeHTTP(r, w); err == nil {
+			go d.greet(conn)
 		}
 	})
 	mux.HandleFunc("PATCH /api/v1/notes/n", d.change)
@@ -47,13 +47,15 @@ func open(t *testing.T, broken func(version int, frame string, push func(string)
 	return p
 }
 
-// OnMessage takes the auth frame.
-func (d *door) OnMessage(c *gws.Conn, m *gws.Message) {
-	_ = m.Close()
+// greet takes the auth frame.
+func (d *door) greet(screen net.Conn) {
+	if _, err := wsutil.ReadClientText(screen); err != nil {
+		return // the test sees nothing come
+	}
 	d.mu.Lock()
-	d.screen = c
-	d.mu.Unlock()
-	_ = c.WriteString(`{"type":"ready","cursor":"1-0"}`)
+	defer d.mu.Unlock()
+	d.screen = screen
+	_ = wsutil.WriteServerText(screen, []byte(`{"type":"ready","cursor":"1-0"}`))
 }
 
 func (d *door) change(w http.ResponseWriter, r *http.Request) {
@@ -67,7 +69,7 @@ func (d *door) change(w http.ResponseWriter, r *http.Request) {
 	d.version++
 	text, _, _ := strings.Cut(strings.TrimPrefix(string(body), `{"body":"`), `"`)
 	frame := fmt.Sprintf(`{"type":"event","event":"note.v1.NoteChanged","cursor":"1-%d","data":{"noteId":"n","version":%d,"body":"%s"}}`, d.version, d.version, text)
-	d.broken(d.version, frame, func(f string) { _ = d.screen.WriteString(f) })
+	d.broken(d.version, frame, func(f string) { _ = wsutil.WriteServerText(d.screen, []byte(f)) })
 	w.Header().Set("Etag", fmt.Sprintf("%q", fmt.Sprint(d.version)))
 	_, _ = io.WriteString(w, "{}")
 }

@@ -1,7 +1,6 @@
 package socket
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"net"
@@ -12,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/lxzan/gws"
+	"github.com/gobwas/ws"
 
 	"noteworks.dev/services/gateway/internal/live"
 	"noteworks.dev/services/internal/errs"
@@ -25,7 +24,6 @@ type peer struct {
 	host   string // the workspace whose host was connected to
 	opened time.Time
 	wire   *wire
-	ws     *gws.Conn
 	client *live.Client
 
 	wrote atomic.Bool // anything but pings since the last one
@@ -41,9 +39,12 @@ type peer struct {
 
 // open takes over r's connection and answers the handshake.
 func (p *peer) open(w http.ResponseWriter, r *http.Request) error {
-	conn, buffered, err := http.NewResponseController(w).Hijack()
+	conn, buffered, _, err := ws.HTTPUpgrader{Timeout: writeWithin}.Upgrade(r, w)
 	if err != nil {
-		return fmt.Errorf("take over the connection: %w", err)
+		if conn != nil {
+			_ = conn.Close() // it was refused already
+		}
+		return fmt.Errorf("handshake: %w", err)
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(sendBuffer) // a wish; the system has the last word anyway
@@ -51,38 +52,60 @@ func (p *peer) open(w http.ResponseWriter, r *http.Request) error {
 	p.pinged = p.opened
 	p.wire = &wire{Conn: conn, now: p.server.now}
 	p.client = p.server.hub.NewClient(func() { go p.flush() }, p.wire.hurry)
-	p.wire.client, p.wire.in = p.client, bufio.NewReaderSize(p.wire, readBuffer)
 	if n := buffered.Reader.Buffered(); n > 0 {
 		ahead, _ := buffered.Reader.Peek(n) // cannot fail for what is buffered
 		p.wire.head = append([]byte(nil), ahead...)
 	}
-	p.ws, err = p.server.up.UpgradeFromConn(carrier{p.wire, p}, p.wire.in, r)
-	if err != nil {
-		p.wire.kill()
-		return fmt.Errorf("handshake: %w", err)
-	}
 	return nil
 }
 
-// serve reads until the socket ends.
-func (p *peer) serve() {
-	defer p.server.running.Done()
-	defer p.server.remove(p)
-	p.read()
-	p.server.hub.Leave(p.client)
-	p.wire.end()
+// wait is for the first byte of a message, and all that a socket does while it is idle. It does without more stack than a goroutine has from the beginning, which
+// is why what it waited for is read by another.
+func (p *peer) wait() {
+	n, _ := p.wire.Conn.Read(p.wire.first[:]) // whoever reads next gets the same error
+	p.wire.head = p.wire.first[:n]
+	go p.read()
 }
 
-// read hands what arrives to handler until nothing does any more. gws panics at a frame whose length has the highest bit set, which it takes for a
-// length below zero; whoever sends one ends their own socket.
+// read takes what arrives until there is nothing more of it; then the socket waits, or ends.
 func (p *peer) read() {
+	err := p.messages()
+	if err == nil {
+		go p.wait()
+		return
+	}
+	if code := faultOf(err); code != "" {
+		p.refuse(code)
+	}
+	p.server.hub.Leave(p.client)
+	p.wire.end()
+	p.server.remove(p)
+	p.server.running.Done()
+}
+
+// messages handles whole messages. Its error is nil when all that arrived was of such. A panic ends this socket and no other.
+func (p *peer) messages() (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			p.server.log.Warn("a frame that cannot be read", telemetry.Err(fmt.Errorf("%v\n%s", cause, debug.Stack())))
-			p.end(live.CodeMalformedFrame)
+			p.server.log.Error("panic on a socket", telemetry.Err(fmt.Errorf("%v\n%s", cause, debug.Stack())))
+			err = errPanic
 		}
 	}()
-	p.ws.ReadLoop()
+	r := p.borrow()
+	for err = r.next(); err == nil && r.more(); {
+		err = r.next()
+	}
+	if err == nil {
+		r.giveBack()
+	}
+	return err
+}
+
+// refuse says what is wrong with what was read, and closes. Nothing can be read behind it.
+func (p *peer) refuse(code string) {
+	if last, first := p.client.Seize(code); first {
+		p.wire.bye(last.Wire(), closeFrame(code))
+	}
 }
 
 // flush writes what is queued. At most one runs for a peer: the queue wakes nobody while one does.
@@ -95,7 +118,7 @@ func (p *peer) flush() {
 			if slices.ContainsFunc(batch, func(f *live.Frame) bool { return !f.Quiet() }) {
 				p.wrote.Store(true)
 			}
-			if err := p.wire.writeBatch(batch); err != nil {
+			if err := p.wire.writeBatch(p.client, batch); err != nil {
 				p.kill()
 				return // the queue stays as if someone wrote, so that nobody is woken for it again
 			}
@@ -112,10 +135,7 @@ func (p *peer) flush() {
 }
 
 // close says good-bye after the last frame was written.
-func (p *peer) close() {
-	code := p.client.Ended()
-	_ = p.ws.WriteClose(closeCode(code), []byte(code)) // whoever has gone already needs none
-}
+func (p *peer) close() { p.wire.bye(closeFrame(p.client.Ended())) }
 
 // end lets the client know why, and closes.
 func (p *peer) end(code string) { p.client.End(code) }
@@ -189,13 +209,8 @@ func (p *peer) answered() {
 	p.silent = 0
 }
 
-// message handles a text message of the client. A panic ends this socket and no other.
+// message handles a text message of the client.
 func (p *peer) message(b []byte) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			p.recovered(cause)
-		}
-	}()
 	frame, err := live.ParseClientFrame(b)
 	if err != nil {
 		p.end(errs.CodeOf(err))
@@ -235,9 +250,4 @@ func refusal(err error) string {
 		return live.CodeUnauthenticated
 	}
 	return live.CodeUnavailable
-}
-
-func (p *peer) recovered(cause any) {
-	p.server.log.Error("panic on a socket", telemetry.Err(fmt.Errorf("%v\n%s", cause, debug.Stack())))
-	p.end(live.CodeUnavailable)
 }

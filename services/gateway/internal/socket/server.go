@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lxzan/gws"
-
 	"noteworks.dev/services/gateway/internal/live"
 	"noteworks.dev/services/internal/errs"
 	"noteworks.dev/services/internal/problem"
@@ -35,7 +33,8 @@ type Server struct {
 	enter  Enter
 	log    *slog.Logger
 	now    func() time.Time
-	up     *gws.Upgrader
+
+	readers sync.Pool
 
 	mu       sync.Mutex
 	peers    map[*peer]struct{}
@@ -49,25 +48,13 @@ type Server struct {
 
 // NewServer is a server of sockets for hub.
 func NewServer(cfg Config, hub *live.Hub, verify Verify, enter Enter, tel *telemetry.Telemetry, now func() time.Time) *Server {
-	s := &Server{
+	return &Server{
 		cfg: cfg, hub: hub, verify: verify, enter: enter, now: now,
-		log:   tel.Log.With(telemetry.Component("live")),
-		peers: make(map[*peer]struct{}),
+		log:     tel.Log.With(telemetry.Component("live")),
+		peers:   make(map[*peer]struct{}),
+		readers: sync.Pool{New: newReader},
 	}
-	s.up = gws.NewUpgrader(handler{}, &gws.ServerOption{
-		ReadMaxPayloadSize: live.MaxClientFrame,
-		CheckUtf8Enabled:   true,
-		ParallelGolimit:    1, // not used, but reserved for each socket
-		NewSession:         func() gws.SessionStorage { return nil },
-		Logger:             quiet{},
-	})
-	return s
 }
-
-// quiet keeps gws from printing; what it has to say is in the errors it returns.
-type quiet struct{}
-
-func (quiet) Error(...any) {}
 
 // Start runs the keeper until Stop.
 func (s *Server) Start(context.Context) error {
@@ -101,7 +88,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		telemetry.LogFrom(r.Context()).DebugContext(r.Context(), "not upgraded", telemetry.Err(err))
 		return
 	}
-	go p.serve() // the request's own goroutine, with its buffers, ends here
+	go p.read() // the request's own goroutine, with its buffers, ends here
 }
 
 func (s *Server) admit(r *http.Request) (workspace string, err error) {
@@ -181,15 +168,17 @@ func (s *Server) Dead() int64 {
 	return s.dead
 }
 
-func (s *Server) all() []*peer {
+// all appends every socket to into, in random order, which a drain makes use of.
+func (s *Server) all(into []*peer) []*peer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Collect(maps.Keys(s.peers)) // in random order, which a drain makes use of
+	return slices.AppendSeq(into, maps.Keys(s.peers))
 }
 
 func (s *Server) keep(ctx context.Context) {
 	ticker := time.NewTicker(keepEvery)
 	defer ticker.Stop()
+	var peers []*peer
 	for {
 		select {
 		case <-ticker.C:
@@ -198,9 +187,11 @@ func (s *Server) keep(ctx context.Context) {
 		}
 		s.hub.Sweep()
 		now := s.now()
-		for _, p := range s.all() {
+		peers = s.all(peers[:0])
+		for _, p := range peers {
 			p.keep(now)
 		}
+		clear(peers)
 	}
 }
 
@@ -211,7 +202,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.draining = true
 	stop := s.stop
 	s.mu.Unlock()
-	peers := s.all()
+	peers := s.all(nil)
 	spread(ctx, len(peers), func(i int) { peers[i].client.EndForRestart() })
 	if stop != nil {
 		stop()
@@ -226,7 +217,7 @@ func (s *Server) Stop(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	left := s.all()
+	left := s.all(nil)
 	for _, p := range left {
 		p.kill()
 	}

@@ -14,22 +14,20 @@ import (
 
 var errUnfinished = errors.New("a message that does not end")
 
-// wire is the connection under a WebSocket. Two sides write to it, our batches and gws's close frames, each whole frames; it keeps
-// them apart, puts an error frame before a close that gws decided on, and bounds messages that are sent in pieces.
+// wire is the connection under a WebSocket. It keeps batches of frames and the last words apart, and bounds messages that are sent in pieces.
 type wire struct {
 	net.Conn
-	client *live.Client
-	head   []byte        // read ahead with the handshake
-	in     *bufio.Reader // what gws reads from, and may have read ahead of the message it is at
+	head  []byte        // read already: with the handshake, or by who waited
+	first [1]byte       // of a message, for who waits
+	in    *bufio.Reader // what messages are read from, nil while the socket waits
 
-	write sync.Mutex
+	write  sync.Mutex
+	closed atomic.Bool
 
 	mu         sync.Mutex
 	unfinished int       // bytes since the last message ended
 	since      time.Time // when those began
 	now        func() time.Time
-	fault      string // why reading was given up, "" if it was not
-	closed     atomic.Bool
 }
 
 // Read counts what it reads towards the message that is under way.
@@ -44,7 +42,6 @@ func (w *wire) Read(b []byte) (int, error) {
 		w.since = w.now()
 	}
 	if w.unfinished += n; w.unfinished > maxUnfinished {
-		w.fault = live.CodeFrameTooLarge
 		return 0, errUnfinished
 	}
 	return n, err
@@ -78,58 +75,23 @@ func (w *wire) stuck(now time.Time) bool {
 	return w.unfinished > 0 && now.Sub(w.since) > messageWithin
 }
 
-// Write is for gws, which writes whole frames, and of those only close frames: everything else goes through writeBatch.
-func (w *wire) Write(b []byte) (int, error) {
-	out := b
-	if code := w.faultOf(b); code != "" {
-		if last, first := w.client.Seize(code); first {
-			out = append(append([]byte(nil), last.Wire()...), closeFrame(code)...)
-		}
-	}
-	w.write.Lock()
-	defer w.write.Unlock()
-	if err := w.Conn.SetWriteDeadline(time.Now().Add(lastWords)); err != nil {
-		return 0, err
-	}
-	if _, err := w.Conn.Write(out); err != nil {
-		return 0, err
-	}
-	return len(b), nil
-}
-
-// faultOf is what the client did wrong if b is gws's close frame for that.
-func (w *wire) faultOf(b []byte) string {
-	const finalClose = 0x88
-	w.mu.Lock()
-	fault := w.fault
-	w.mu.Unlock()
-	if fault != "" || len(b) < 4 || b[0] != finalClose {
-		return fault
-	}
-	switch binary.BigEndian.Uint16(b[2:]) {
-	case 1002, 1007, 1008:
-		return live.CodeMalformedFrame
-	case 1003:
-		return live.CodeBinaryFrame
-	case 1009:
-		return live.CodeFrameTooLarge
-	}
-	return ""
-}
-
-// writeBatch writes frames in one system call.
-func (w *wire) writeBatch(frames []*live.Frame) error {
-	buffers := make(net.Buffers, len(frames))
-	for i, f := range frames {
-		buffers[i] = f.Wire()
-	}
+// writeBatch writes frames to client in one system call.
+func (w *wire) writeBatch(client *live.Client, frames []*live.Frame) error {
 	w.write.Lock()
 	defer w.write.Unlock()
 	if err := w.Conn.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil {
 		return err
 	}
-	if w.client.Ended() != "" {
+	if client.Ended() != "" {
 		w.hurry()
+	}
+	if len(frames) == 1 { // as nearly always
+		_, err := w.Conn.Write(frames[0].Wire())
+		return err
+	}
+	buffers := make(net.Buffers, len(frames))
+	for i, f := range frames {
+		buffers[i] = f.Wire()
 	}
 	_, err := buffers.WriteTo(w.Conn)
 	return err
@@ -140,17 +102,24 @@ func (w *wire) hurry() {
 	_ = w.Conn.SetWriteDeadline(time.Now().Add(lastWords)) // fails on a closed connection, which needs no hurry
 }
 
-// Close is for gws. It ends our side only: with unread input, closing for good resets the connection, and the client would not get
-// to see why. The reader ends by the client's close or by the deadline, and then calls end.
-func (w *wire) Close() error {
+// bye writes the last frames and ends our side only: with unread input, closing for good resets the connection, and the client would not get
+// to see why. The reader ends by the client's close or by the deadline, and then calls end. Only the first call does anything.
+func (w *wire) bye(frames ...[]byte) {
 	if w.closed.Swap(true) {
-		return nil
+		return
 	}
+	w.write.Lock()
+	defer w.write.Unlock()
+	w.hurry()
+	last := net.Buffers(frames)
+	_, _ = last.WriteTo(w.Conn) // whoever has gone already needs none
 	half, ok := w.Conn.(interface{ CloseWrite() error })
 	if !ok {
-		return w.Conn.Close()
+		_ = w.Conn.Close() // nothing to learn from it
+		return
 	}
-	return errors.Join(half.CloseWrite(), w.Conn.SetReadDeadline(time.Now().Add(lastWords)))
+	_ = half.CloseWrite()                                 // nothing to learn from it
+	_ = w.Conn.SetReadDeadline(time.Now().Add(lastWords)) // fails on a closed connection, which nobody reads
 }
 
 // end closes for good, after reading away what still arrives.
@@ -194,7 +163,7 @@ func closeFrame(code string) []byte {
 }
 
 func pongFrame(payload []byte) []byte {
-	return append([]byte{0x8a, byte(len(payload))}, payload...) // gws refuses control frames over 125 bytes
+	return append([]byte{0x8a, byte(len(payload))}, payload...) // control frames over 125 bytes were refused
 }
 
 func pingFrame() []byte { return []byte{0x89, 0} }
