@@ -4,6 +4,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"unsafe"
 )
 
 // The heap of one small team is small, so the collector would run many times a second under load, and each time half of the people at work would wait for it.
@@ -17,17 +18,31 @@ const (
 	memoryLimit  = 512 << 20 // beside the ballast, which Go counts, too
 )
 
-// prepareHeap is called before anything has grown the heap, and the memory it returns is kept until the end. GOGC and GOMEMLIMIT decide if they are set,
-// without ballast, which would be a part of what they allow.
-func prepareHeap() (ballast []byte) {
+// heap is how this program's heap was prepared. It is kept until the end.
+type heap struct {
+	ballast []byte
+	huge    uintptr // where hugeBytes begin that the heap grows into, 0 if nothing was prepared
+}
+
+// prepareHeap is called before anything has grown the heap. GOGC and GOMEMLIMIT decide if they are set, without ballast, which would be a part of what they allow.
+func prepareHeap() *heap {
+	h := &heap{}
 	limited := os.Getenv("GOMEMLIMIT") != ""
 	if !limited && os.Getenv("GOGC") == "" {
-		ballast = make([]byte, ballastBytes)
-		inHugePages(make([]byte, hugeBytes))
+		h.ballast = make([]byte, ballastBytes)
+		h.huge = uintptr(unsafe.Pointer(unsafe.SliceData(make([]byte, hugeBytes)))) // addresses of the heap stay the heap's
+		h.resting(false)
 		runtime.GC() // gives the addresses back to the heap
 	}
 	if !limited {
-		debug.SetMemoryLimit(int64(memoryLimit + len(ballast)))
+		debug.SetMemoryLimit(int64(memoryLimit + len(h.ballast)))
 	}
-	return ballast
+	return h
+}
+
+// resting has no huge pages made while memory is given back: of one in use the system makes 512 again.
+func (h *heap) resting(resting bool) {
+	if h.huge != 0 {
+		inHugePages(h.huge, hugeBytes, !resting)
+	}
 }

@@ -2,5 +2,11 @@ package main
 
 import "golang.org/x/sys/unix"
 
-// inHugePages asks for them where b lies, for whatever will lie there. A kernel without them has no faster way, so its error is nobody's.
-func inHugePages(b []byte) { _ = unix.Madvise(b, unix.MADV_HUGEPAGE) }
+// inHugePages asks for them, or for none, for whatever lies or will lie in the n bytes at addr. A kernel without them has no faster way, so its error is nobody's.
+func inHugePages(addr, n uintptr, huge bool) {
+	advice := uintptr(unix.MADV_NOHUGEPAGE)
+	if huge {
+		advice = unix.MADV_HUGEPAGE
+	}
+	_, _, _ = unix.Syscall(unix.SYS_MADVISE, addr, n, advice)
+}

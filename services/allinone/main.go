@@ -12,6 +12,7 @@ import (
 
 	"noteworks.dev/services/allinone/console"
 	"noteworks.dev/services/allinone/server"
+	"noteworks.dev/services/internal/program"
 )
 
 func main() {
@@ -20,8 +21,9 @@ func main() {
 	if args := os.Args[1:]; console.Knows(args) {
 		os.Exit(console.Run(ctx, args, os.Stdout, os.Stderr))
 	}
-	ballast := prepareHeap()
-	defer runtime.KeepAlive(ballast)
+	heap := prepareHeap()
+	defer runtime.KeepAlive(heap)
+	go program.GiveBackMemory(ctx, heap.resting)
 	if err := server.Run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "noteworks:", err)
 		os.Exit(1)

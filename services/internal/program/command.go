@@ -49,6 +49,7 @@ type Command struct {
 func Main(p Program) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	limitMemory(os.DirFS("/"), os.LookupEnv)
+	go GiveBackMemory(ctx, nil)
 	status := p.Execute(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(status)

@@ -134,26 +134,3 @@ func TestAProgramThatIsToldToStopWhileItWaitsStopsInPeace(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
-
-func TestTheMemoryOfTheContainerIsKnown(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		files map[string]string
-		want  int64
-	}{
-		"version 2":            {map[string]string{"sys/fs/cgroup/memory.max": "134217728\n"}, 128 << 20},
-		"version 2, no limit":  {map[string]string{"sys/fs/cgroup/memory.max": "max\n"}, 0},
-		"version 1":            {map[string]string{"sys/fs/cgroup/memory/memory.limit_in_bytes": "67108864\n"}, 64 << 20},
-		"version 1, no limit":  {map[string]string{"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n"}, 0},
-		"no container":         {nil, 0},
-		"nothing of use in it": {map[string]string{"sys/fs/cgroup/memory.max": "-1"}, 0},
-	} {
-		root := fstest.MapFS{}
-		for path, text := range c.files {
-			root[path] = &fstest.MapFile{Data: []byte(text)}
-		}
-		if got := program.ContainerMemory(root); got != c.want {
-			t.Errorf("%s: %d, not %d", name, got, c.want)
-		}
-	}
-}

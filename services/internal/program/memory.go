@@ -1,10 +1,13 @@
 package program
 
 import (
+	"context"
 	"io/fs"
 	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 	"strings"
+	"time"
 
 	"noteworks.dev/services/internal/config"
 )
@@ -40,4 +43,55 @@ func ContainerMemory(root fs.FS) int64 {
 		}
 	}
 	return 0
+}
+
+const (
+	lookEvery = time.Minute
+	// worthBack is how much of the heap has to be free to be given back, and how much allocated between two looks is work again.
+	worthBack = 32 << 20
+)
+
+// GiveBackMemory gives memory back to the system while little happens, until ctx ends. What opening ten thousand sockets leaves behind Go keeps, by its own reckoning,
+// for as long as the heap may grow to that size again. The price is a collection, as Go itself makes one every two minutes, and that memory is new when it is needed.
+// resting, which may be nil, is told before memory is given back, and when there is work again.
+func GiveBackMemory(ctx context.Context, resting func(bool)) {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	g := giver{resting: resting}
+	for g.look(); ; g.look() {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+type giver struct {
+	resting   func(bool)
+	gave      bool
+	allocated uint64 // since the program began
+}
+
+// look gives back what is free when what was allocated since the last look is a quarter of it at most: it would be used again in four looks at the soonest.
+func (g *giver) look() {
+	samples := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
+	metrics.Read(samples)
+	allocated, free := samples[0].Value.Uint64(), samples[1].Value.Uint64()
+	used := allocated - g.allocated
+	g.allocated = allocated
+	switch {
+	case free >= worthBack && used <= free/4:
+		g.rest(true)
+		debug.FreeOSMemory()
+	case g.gave && used >= worthBack:
+		g.rest(false)
+	}
+}
+
+func (g *giver) rest(resting bool) {
+	g.gave = resting
+	if g.resting != nil {
+		g.resting(resting)
+	}
 }
