@@ -197,8 +197,8 @@ faults: ready ## Break every part of the stack in every way, under load, and cou
 	@go run ./test/faults $(FAULTS)
 
 .PHONY: faults-alerts
-faults-alerts: ready $(TOOLS)/helm ## Play the faults that alerts belong to, long enough for them, and hold the alerts against what was measured: FAULTS='-only NATS'
-	@go run ./test/faults -alerts $(RECORDINGS) $(FAULTS)
+faults-alerts: ready $(TOOLS)/helm $(TOOLS)/jaeger ## Play the faults that alerts belong to, long enough for them, and hold the alerts against what was measured: FAULTS='-only NATS'
+	@go run ./test/faults -alerts $(RECORDINGS) -jaeger $(TOOLS)/jaeger $(FAULTS)
 	@$(hold_alerts)
 
 .PHONY: faults-operator
@@ -305,6 +305,11 @@ $(TOOLS)/kube-apiserver: tools/apiserver/go.sum tools/apiserver/main.go
 	@cd tools/apiserver && version=$$(go list -m -f '{{.Version}}' k8s.io/kubernetes) && minor=$${version#v1.} && \
 		go build -ldflags="-s -w $$(printf -- ' -X k8s.io/component-base/version.%s' gitVersion=$$version gitMajor=1 gitMinor=$${minor%%.*})" -o $(TOOLS)/apiserver .
 	@for name in etcd kubectl kube-apiserver; do ln -sf apiserver $(TOOLS)/$$name; done
+
+# The faults that alerts belong to need a real one; nobody else does. The version is the chart's.
+$(TOOLS)/jaeger: tools/jaeger/go.sum
+	@$(say) 'building jaeger (the first time takes ten minutes)'
+	@cd tools/jaeger && CGO_ENABLED=0 go build -ldflags="-s -w" -o $@ github.com/jaegertracing/jaeger/cmd/jaeger
 
 # These two come with the libraries whose code they write: the same version by construction.
 $(TOOLS)/protoc-gen-go: go.sum

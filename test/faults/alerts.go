@@ -31,6 +31,7 @@ func alertings() map[string]alerting {
 		"connections reset at random":           {120 * time.Second, []string{"NoteworksRelayRestarts"}, nil, false},
 		"a consumer slower than the producer":   {8 * time.Minute, []string{"NoteworksRelayRestarts", "NoteworksConsumerLags"}, []string{"NoteworksOutboxStuck"}, false},
 		"2 s between gateway and note":          {12 * time.Minute, []string{"NoteworksRequestsSlow"}, nil, false},
+		"Jaeger short of memory":                {690 * time.Second, []string{"NoteworksSpansRefused"}, nil, true},
 		"a note's row locked":                   {12 * time.Minute, []string{"NoteworksRequestsShed"}, []string{"NoteworksRequestsFail"}, false},
 		"PostgreSQL stopped":                    {330 * time.Second, []string{"NoteworksServiceAway", "NoteworksReplicaNotReady", "NoteworksRequestsFail"}, nil, false},
 	}

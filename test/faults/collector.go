@@ -31,11 +31,11 @@ type collector struct {
 }
 
 // shape starts it and tells the services of it: every request is traced.
-func (c *collector) shape(w *world, o *local.SpreadOptions) {
+func (c *collector) shape(w *world, o *local.SpreadOptions) error {
 	c.behave(takes)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		panic(err) // there is a port
+		return err
 	}
 	c.server = &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
 		c.served.Add(1)
@@ -44,9 +44,10 @@ func (c *collector) shape(w *world, o *local.SpreadOptions) {
 	go func() { _ = c.server.Serve(listener) }() // until it is closed
 	addr, err := w.links.Via("services to collector", listener.Addr().String())
 	if err != nil {
-		panic(err) // there is another port
+		return err
 	}
 	o.Settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://" + addr
+	return nil
 }
 
 func (c *collector) behave(as http.HandlerFunc) { c.behaves.Store(&as) }

@@ -23,12 +23,13 @@ func diskFaults() []scenario {
 }
 
 // smallDisk gives NATS a file system of its own, in memory and small, in a mount namespace of its own: what is mounted there goes with the process.
-func smallDisk(_ *world, o *local.SpreadOptions) {
+func smallDisk(_ *world, o *local.SpreadOptions) error {
 	o.NATSCommand = func(_, dir string) []string {
 		const script = `mkdir -p "$0" && mount -t tmpfs -o size=64m noteworks "$0" && exec "$@"`
 		return []string{"unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, dir}
 	}
 	o.Settings["NATS_STREAM_MAX_BYTES"] = "1073741824"
+	return nil
 }
 
 // ballast is a file on NATS's disk, seen through its process.

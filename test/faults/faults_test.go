@@ -39,7 +39,7 @@ func TestTheStackSurvivesTheQuickestFaults(t *testing.T) {
 func TestEveryFaultHasANameOfItsOwnAndSaysWhatItBreaks(t *testing.T) {
 	t.Parallel()
 	names := map[string]bool{}
-	for _, s := range scenarios() {
+	for _, s := range scenarios("jaeger") {
 		if names[s.name] || s.name == "" || s.row == "" || s.plays == nil && s.breaks == nil {
 			t.Errorf("%q, %q", s.name, s.row)
 		}

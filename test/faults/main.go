@@ -26,6 +26,7 @@ type options struct {
 	list     bool
 	seed     uint64
 	alerts   string
+	jaeger   string
 	markdown string
 	keep     string
 	lasts    time.Duration
@@ -38,6 +39,7 @@ func main() {
 	flag.BoolVar(&o.list, "list", false, "print the faults and end")
 	flag.Uint64Var(&o.seed, "seed", rand.Uint64N(1_000_000), "seed of the moments and choices")
 	flag.StringVar(&o.alerts, "alerts", "", "a directory for every service's metrics: play the faults that alerts belong to, as long as these need")
+	flag.StringVar(&o.jaeger, "jaeger", "", "Jaeger's program, for its faults; empty: without them")
 	flag.StringVar(&o.markdown, "markdown", "", "a file: write the table as Markdown")
 	flag.StringVar(&o.keep, "keep", "", "a directory: keep the logs of a stack in which something did not hold")
 	flag.DurationVar(&o.lasts, "lasts", 0, "how long each fault lasts at most; 0: as long as its list says")
@@ -53,18 +55,19 @@ func main() {
 
 // chosen are the scenarios of a round.
 func (o options) chosen() []scenario {
-	return slices.DeleteFunc(scenarios(), func(s scenario) bool {
+	all := scenarios(o.jaeger)
+	return slices.DeleteFunc(slices.Clone(all), func(s scenario) bool {
 		if o.only == "" {
 			_, alerts := alertings()[s.name]
 			return o.quick && !s.quick || o.alerts != "" && !alerts
 		}
-		return !slices.ContainsFunc(strings.Split(o.only, ","), func(part string) bool { return s.called(strings.TrimSpace(part)) })
+		return !slices.ContainsFunc(strings.Split(o.only, ","), func(part string) bool { return s.called(strings.TrimSpace(part), all) })
 	})
 }
 
-// called says whether a scenario is meant by a name, or by a part of one if no scenario has it as its name.
-func (s *scenario) called(part string) bool {
-	if slices.ContainsFunc(scenarios(), func(other scenario) bool { return other.name == part }) {
+// called says whether a scenario is meant by a name, or by a part of one if none of all has it as its name.
+func (s *scenario) called(part string, all []scenario) bool {
+	if slices.ContainsFunc(all, func(other scenario) bool { return other.name == part }) {
 		return s.name == part
 	}
 	return strings.Contains(s.name, part)

@@ -18,9 +18,13 @@ type reading map[string]*dto.MetricFamily
 
 // scrape reads the metrics of a service; the text is as it came.
 func (w *world) scrape(ctx context.Context, name string) (text string, err error) {
+	return scrapeAt(ctx, w.Metrics(name))
+}
+
+func scrapeAt(ctx context.Context, url string) (text string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.Metrics(name), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return "", err
 	}
@@ -34,7 +38,11 @@ func (w *world) scrape(ctx context.Context, name string) (text string, err error
 }
 
 func (w *world) read(ctx context.Context, name string) (reading, error) {
-	text, err := w.scrape(ctx, name)
+	return readAt(ctx, w.Metrics(name))
+}
+
+func readAt(ctx context.Context, url string) (reading, error) {
+	text, err := scrapeAt(ctx, url)
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,11 @@ func natsFaults() []scenario {
 		},
 		{
 			name: "one of three NATS servers killed", row: "NATS killed: one of three servers", own: true,
-			shape: func(_ *world, o *local.SpreadOptions) { o.NATS = 3; o.Settings["NATS_STREAM_REPLICAS"] = "3" },
+			shape: func(_ *world, o *local.SpreadOptions) error {
+				o.NATS = 3
+				o.Settings["NATS_STREAM_REPLICAS"] = "3"
+				return nil
+			},
 			lasts: 20 * time.Second, lastsShort: 5 * time.Second,
 			breaks: func(_ context.Context, r *round) error { r.Process(r.pick("nats")).Kill(); return nil },
 			heals:  startAll, holds: writesWentOn,

@@ -53,6 +53,10 @@ func (f *following) scrapes(ctx context.Context, w *world) {
 		service, _, _ := strings.Cut(process, "-")
 		f.Scrape(service, process, text)
 	}
+	if w.jaeger != nil {
+		text, _ := scrapeAt(ctx, w.jaeger.Metrics)
+		f.Scrape("jaeger", "jaeger", text)
+	}
 }
 
 // stop ends it, and says whether all of it is on disk.

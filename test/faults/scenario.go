@@ -20,7 +20,7 @@ type scenario struct {
 	plays func(ctx context.Context, seed uint64) result
 	// own says that the stack is made for this scenario alone: as shape says, or because little is left of it.
 	own   bool
-	shape func(w *world, o *local.SpreadOptions)
+	shape func(w *world, o *local.SpreadOptions) error
 	pace  crew.Pace // zero: the usual
 	// lasts is how long it stays broken, in the whole round and in the short one (0: as long).
 	lasts, lastsShort time.Duration
@@ -49,9 +49,13 @@ func (s *scenario) number() uint64 {
 	return h.Sum64()
 }
 
-func scenarios() []scenario {
+// scenarios are all there are; those of Jaeger, if its program is there.
+func scenarios(jaeger string) []scenario {
 	var all []scenario
-	for _, some := range [][]scenario{processes(), migrations(), natsFaults(), databaseFaults(), networkFaults(), backlogFaults(), eventFaults(), peopleFaults(), diskFaults(), collectorFaults(), allinoneFaults()} {
+	for _, some := range [][]scenario{
+		processes(), migrations(), natsFaults(), databaseFaults(), networkFaults(), backlogFaults(), eventFaults(), peopleFaults(), diskFaults(), collectorFaults(), jaegerFaults(jaeger),
+		allinoneFaults(),
+	} {
 		all = append(all, some...)
 	}
 	return all

@@ -27,10 +27,12 @@ type world struct {
 	logs  *logs
 	crew  *crew.Crew
 	shape local.SpreadOptions
+
+	jaeger *local.Jaeger // nil: spans go nowhere, or to somebody else
 }
 
 // newWorld starts a stack. shape, if there is one, changes what it is made of.
-func newWorld(ctx context.Context, programs local.Programs, shape func(*world, *local.SpreadOptions)) (*world, error) {
+func newWorld(ctx context.Context, programs local.Programs, shape func(*world, *local.SpreadOptions) error) (*world, error) {
 	dir, err := os.MkdirTemp("", "noteworks-faults-")
 	if err != nil {
 		return nil, err
@@ -48,7 +50,10 @@ func newWorld(ctx context.Context, programs local.Programs, shape func(*world, *
 		Of:       map[string]map[string]string{},
 	}
 	if shape != nil {
-		shape(w, &o)
+		if err := shape(w, &o); err != nil {
+			w.close()
+			return nil, err
+		}
 	}
 	w.shape = o
 	if w.Spread, err = programs.New(o); err != nil {
@@ -80,6 +85,9 @@ func (w *world) begin(ctx context.Context) error {
 func (w *world) close() {
 	if w.Spread != nil {
 		w.Stop()
+	}
+	if w.jaeger != nil {
+		w.jaeger.Kill()
 	}
 	w.links.Close()
 	w.logs.close()
