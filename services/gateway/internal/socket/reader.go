@@ -51,7 +51,7 @@ func (r *reader) giveBack() {
 }
 
 // more reports whether the beginning of another frame has been read.
-func (r *reader) more() bool { return r.in.Buffered() > 0 }
+func (r *reader) more() bool { return r.in.Buffered()+len(r.peer.wire.head) > 0 }
 
 // next handles one control frame or one message of any number of fragments.
 func (r *reader) next() error {

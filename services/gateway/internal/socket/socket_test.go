@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -189,4 +190,25 @@ func TestNothingIsLeftOfASocket(t *testing.T) { //nolint:paralleltest // compare
 		}
 	}
 	goleak.VerifyNone(t, before)
+}
+
+// Frames that come in one piece with the handshake are all read, wherever the buffer ends.
+func TestWhatComesAlongWithTheHandshakeIsRead(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t, socket.Config{}, live.Limits{})
+	conn, err := w.dialRaw(t.Context(), "tcp", strings.TrimPrefix(w.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	const header, length = "\x81\xfe\x03\xf8\x00\x00\x00\x00", 1016 // together twice the reader's buffer
+	auth := fmt.Sprintf("%s%-*s", header, length, `{"type":"auth","token":"ann"}`)
+	if _, err := conn.Write([]byte(handshake + auth + auth + "\x82\x80\x00\x00\x00\x00")); err != nil {
+		t.Fatal(err)
+	}
+	answer, _ := io.ReadAll(conn) // until the binary frame has ended it
+	if !strings.Contains(string(answer), live.CodeBinaryFrame) {
+		t.Errorf("answered %q", answer)
+	}
 }
