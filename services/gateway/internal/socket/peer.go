@@ -181,7 +181,7 @@ func (p *peer) keepAlive(now time.Time) {
 		p.pinged = now
 		p.silent++
 		p.server.hub.TellCursor(p.client)
-		p.client.Send(pingFrame())
+		p.client.Send(ws.CompiledPing)
 		p.wrote.Store(false)
 	}
 }

@@ -90,7 +90,7 @@ func (r *reader) control(h ws.Header, from io.Reader) error {
 		return r.peer.answerClose(payload)
 	case !r.peer.counted(controlOverhead + len(payload)):
 	case h.OpCode == ws.OpPing:
-		r.peer.client.Send(pongFrame(payload))
+		r.peer.client.Send(ws.MustCompileFrame(ws.NewPongFrame(payload)))
 	default:
 		r.peer.answered()
 	}
@@ -100,16 +100,13 @@ func (r *reader) control(h ws.Header, from io.Reader) error {
 // answerClose says good-bye to who has said it, by the code that they gave, if any.
 func (p *peer) answerClose(payload []byte) error {
 	if len(payload) > 0 {
-		if len(payload) == 1 {
-			return ws.ErrProtocolStatusCodeNotInUse
-		}
 		code, reason := ws.ParseCloseFrameData(payload)
 		if err := ws.CheckCloseFrameData(code, reason); err != nil {
 			return err
 		}
 		payload = payload[:2]
 	}
-	p.wire.bye(append([]byte{0x88, byte(len(payload))}, payload...))
+	p.wire.bye(ws.MustCompileFrame(ws.NewCloseFrame(payload)))
 	return io.EOF
 }
 

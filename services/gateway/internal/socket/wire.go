@@ -2,12 +2,13 @@ package socket
 
 import (
 	"bufio"
-	"encoding/binary"
 	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gobwas/ws"
 
 	"noteworks.dev/services/gateway/internal/live"
 )
@@ -140,7 +141,7 @@ func (w *wire) kill() {
 }
 
 // closeCode is the status that goes with the end of a client.
-func closeCode(code string) uint16 {
+func closeCode(code string) ws.StatusCode {
 	switch code {
 	case live.CodeRestart:
 		return 1012
@@ -157,13 +158,5 @@ func closeCode(code string) uint16 {
 }
 
 func closeFrame(code string) []byte {
-	b := []byte{0x88, byte(2 + len(code))} // codes are far below the 123 bytes there are
-	b = binary.BigEndian.AppendUint16(b, closeCode(code))
-	return append(b, code...)
+	return ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(closeCode(code), code)))
 }
-
-func pongFrame(payload []byte) []byte {
-	return append([]byte{0x8a, byte(len(payload))}, payload...) // control frames over 125 bytes were refused
-}
-
-func pingFrame() []byte { return []byte{0x89, 0} }
